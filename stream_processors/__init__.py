@@ -1,0 +1,1 @@
+"""The fold: pure parsers and operators, composed in `pipeline`; `app` and `transport` turn it on Faust."""

@@ -1,0 +1,285 @@
+"""The agents on Faust: `ingest` and `fold`. The only modules that import faust are this one and `transport`.
+
+Per batch, in this order: fold; append the outputs and wait until the log confirmed them; store the states; ack. A kill
+between any two repeats work and loses none. Within the states of a batch the order is that of `_STATE_ORDER`, so that a
+changelog that ends in the middle of a batch holds nothing that would hide the rest from its repetition.
+
+Rules R1-R10 and the pitfalls F1-F31 that shape the settings are measured in the project's reliability notes; in short:
+Faust acks what raises (so any exception ends the process), its exactly-once doubles and loses (so it is off), its gap
+bookkeeping does not know batches (see `transport`), and a duplicate instance id is a silent livelock (so it is locked).
+"""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import faust
+import structlog
+from msgspec import Struct
+
+from stream_processors import transport
+from stream_processors.ingest import ingest
+from stream_processors.outputs import Output
+from stream_processors.pipeline import Batch, States
+from topics.catalog import FOLD_TOPICS, RAW_TOPICS, SCHEMA_HEADER
+from topics.errors import Refused
+from topics.log import Appender
+
+EXIT_SOFTWARE = 70  # sysexits: an exception that no code handles; the supervisor starts us again
+EXIT_TEMPFAIL = 75  # sysexits: fenced or stuck; starting again mends it
+TABLE = "state"
+SESSION_TIMEOUT_S = 10.0
+STUCK_AFTER_S = 60.0
+_STATE_ORDER = ("minute/", "market/", "watermark/", "books/", "progress/")
+_FLUSH_TIMEOUT_S = 120.0
+
+log = structlog.get_logger("agents")
+
+Stage = Literal["ingest", "fold"]
+
+
+class WorkerSettings(Struct, frozen=True):
+    """What a worker needs to know.
+
+    data_dir: where its RocksDB stores live, one folder per worker. slot: unique per worker of a stage on this host.
+    partitions: of every topic. poll_records_max: records per fetch; more is faster and later.
+    """
+
+    bootstrap: str
+    stage: Stage
+    data_dir: Path
+    partitions: int
+    slot: str = "0"
+    poll_records_max: int = 10_000
+    credentials: Any = None
+
+
+def app_id(stage: Stage) -> str:
+    """The Faust app and consumer group of a stage."""
+    return f"tapefold-{stage}"
+
+
+def changelog_topic() -> str:
+    """The fold's changelog, created by `tapefold migrate` like any topic (compacted)."""
+    return f"{app_id('fold')}-{TABLE}-changelog"
+
+
+class DataDirLock:
+    """One worker per data folder, for the life of the process (F19: two with one instance id eject each other)."""
+
+    def __init__(self, data_dir: Path, instance_id: str) -> None:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self._file = (data_dir / "worker.lock").open("a+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Refused(
+                f"worker {instance_id!r} runs already: {data_dir} is locked; stop it, or give this one its own --slot"
+            ) from error
+
+
+def build(settings: WorkerSettings, appender: Appender) -> Any:
+    """The Faust app of one stage."""
+    transport.register()
+    instance_id = f"{socket.gethostname()}-{settings.stage}-{settings.slot}"
+    app: Any = faust.App(
+        app_id(settings.stage),
+        broker=f"{transport.SCHEME}://{settings.bootstrap}",
+        broker_credentials=settings.credentials,
+        datadir=str(settings.data_dir),
+        store="rocksdb://",
+        key_serializer="raw",
+        value_serializer="raw",
+        topic_partitions=settings.partitions,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        processing_guarantee="at_least_once",
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=instance_id,
+        broker_session_timeout=SESSION_TIMEOUT_S,
+        broker_heartbeat_interval=SESSION_TIMEOUT_S / 4,
+        broker_request_timeout=60.0,
+        broker_max_poll_interval=300.0,
+        broker_commit_interval=0.5,
+        broker_max_poll_records=settings.poll_records_max,
+        producer_compression_type="lz4",
+        producer_max_request_size=16 * 1024 * 1024,
+        stream_buffer_maxsize=4,
+        stream_wait_empty=False,
+        table_standby_replicas=0,
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+    )
+    if settings.stage == "ingest":
+        _add_ingest(app, settings, appender)
+    else:
+        _add_fold(app, settings, appender)
+    _add_watchdog(app)
+    return app
+
+
+def _add_ingest(app: Any, settings: WorkerSettings, appender: Appender) -> None:
+    source = app.topic(*RAW_TOPICS, key_type=bytes, value_type=bytes)
+
+    async def agent(stream: Any) -> None:
+        async for event in stream.events():
+            async with _Fatal():
+                message = event.message
+                outputs = ingest(message.topic, message.partition, settings.partitions, event.value)
+                await _publish(app, appender, outputs)
+
+    app.agent(source, name="ingest", concurrency=1)(agent)
+
+
+def _add_fold(app: Any, settings: WorkerSettings, appender: Appender) -> None:
+    source = app.topic(*FOLD_TOPICS, key_type=bytes, value_type=bytes)
+    table = app.Table(
+        TABLE,
+        key_type=bytes,
+        value_type=bytes,
+        partitions=settings.partitions,
+        options={
+            "driver": "rocksdict",
+            "block_cache_size": 16 * 1024 * 1024,  # the default is 2 GiB for each partition
+            "write_buffer_size": 16 * 1024 * 1024,
+            "max_open_files": 256,
+        },
+    )
+
+    def load(key: str) -> bytes | None:
+        value: bytes | None = table.get(key.encode())
+        return value
+
+    def progress(tp: Any) -> int | None:
+        # outside an event the store looks into every open partition; a source partition's progress is in just one
+        value = load(f"progress/{tp.topic}/{tp.partition}")
+        return None if value is None else int(value)
+
+    app.tapefold_progress = progress
+
+    async def agent(stream: Any) -> None:
+        async for event in stream.events():
+            async with _Fatal():
+                message, records = event.message, event.value
+                states = States(load)
+                batch = Batch(states, message.topic, message.partition, settings.partitions)
+                outputs = batch.fold((record.offset, record.value) for record in records)
+                await _publish(app, appender, outputs)
+                for key, value in _in_state_order(states.encoded()):
+                    table[key.encode()] = value
+                table[f"progress/{message.topic}/{message.partition}".encode()] = b"%d" % (records[-1].offset + 1)
+
+    app.agent(source, name="fold", concurrency=1)(agent)
+
+
+def _in_state_order(encoded: dict[str, bytes]) -> Sequence[tuple[str, bytes]]:
+    def rank(item: tuple[str, bytes]) -> int:
+        return next(number for number, prefix in enumerate(_STATE_ORDER) if item[0].startswith(prefix))
+
+    return sorted(encoded.items(), key=rank)
+
+
+async def _publish(app: Any, appender: Appender, outputs: Sequence[Output]) -> None:
+    if not outputs:
+        return
+    app.tapefold_fence.check()
+    for output in outputs:
+        appender.append(output.topic, output.value, key=output.key, partition=output.partition, headers=SCHEMA_HEADER)
+    await asyncio.to_thread(appender.flush, _FLUSH_TIMEOUT_S)
+
+
+class _Fatal:
+    """Any exception of an agent ends the process: Faust would ack the batch and go on (F14)."""
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if kind is None or not issubclass(kind, Exception):
+            return  # cancellation and interpreter exit are Faust's own ways to stop
+        log.critical("agent failed; the batch is not acked and will be folded again", exc_info=error)
+        os._exit(EXIT_SOFTWARE)  # not sys.exit: Faust's shutdown would commit what is acked on the way out
+
+
+class Fence:
+    """Leaves the process when it was away for half a session: someone else may own the partitions by now (R7)."""
+
+    def __init__(self, now_s: float) -> None:
+        self._last_s = now_s
+        self._now_s = asyncio.get_event_loop().time
+
+    def tick(self) -> None:
+        """Say that the loop runs."""
+        self.check()
+        self._last_s = self._now_s()
+
+    def check(self) -> None:
+        """Exit if the loop did not run for half a session."""
+        away_s = self._now_s() - self._last_s
+        if away_s > SESSION_TIMEOUT_S / 2:
+            log.critical("fenced: the loop did not run", away_s=round(away_s, 1), limit_s=SESSION_TIMEOUT_S / 2)
+            os._exit(EXIT_TEMPFAIL)
+
+
+class Watchdog:
+    """Notices commits that stand still while records wait (F13, F22): only a new start helps."""
+
+    def __init__(self) -> None:
+        self._since_s: dict[Any, tuple[int | None, float]] = {}
+
+    def stuck(self, offsets: dict[Any, tuple[int | None, int]], now_s: float) -> list[Any]:
+        """offsets: partition -> (committed, high). Partitions whose commit has not moved for STUCK_AFTER_S."""
+        stuck = []
+        for tp, (committed, high) in offsets.items():
+            before = self._since_s.get(tp)
+            if before is None or before[0] != committed or high <= (committed or 0):
+                self._since_s[tp] = (committed, now_s)
+            elif now_s - before[1] > STUCK_AFTER_S:
+                stuck.append(tp)
+        for gone in self._since_s.keys() - offsets.keys():
+            del self._since_s[gone]
+        return stuck
+
+
+def _add_watchdog(app: Any) -> None:
+    @app.task  # type: ignore[untyped-decorator]  # faust has no types
+    async def watch() -> None:
+        loop = asyncio.get_event_loop()
+        app.tapefold_fence = Fence(loop.time())
+        watchdog = Watchdog()
+        while not app.should_stop:
+            await asyncio.sleep(0.5)
+            app.tapefold_fence.tick()
+            consumer = app.consumer
+            if app.rebalancing or app.in_recovery or not consumer.flow_active:
+                continue
+            sources = [tp for tp in consumer.assignment() if app.topics.acks_enabled_for(tp.topic)]
+            offsets = {tp: (consumer._committed_offset[tp], consumer.highwater(tp) or 0) for tp in sources}  # noqa: SLF001
+            if stuck := watchdog.stuck(offsets, loop.time()):
+                log.critical("stuck: commits stand still while records wait", partitions=[str(tp) for tp in stuck])
+                os._exit(EXIT_TEMPFAIL)
+
+
+def run(settings: WorkerSettings, appender: Appender) -> None:
+    """Run one worker until SIGTERM. Raises Refused when its folder is taken."""
+    instance_id = f"{settings.stage}-{settings.slot}"
+    lock = DataDirLock(settings.data_dir, instance_id)
+    clean = settings.data_dir / "clean"
+    if not clean.exists():
+        # A kill may have left half a batch on disk; the changelog, folded from its start, is the truth (R9).
+        for folder in settings.data_dir.glob("v*"):
+            shutil.rmtree(folder)
+    clean.unlink(missing_ok=True)
+    app = build(settings, appender)
+    worker = faust.Worker(app, loglevel="WARN", quiet=True)
+    try:
+        worker.execute_from_commandline()
+    finally:
+        appender.close()
+    clean.touch()
+    del lock

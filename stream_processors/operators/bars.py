@@ -1,0 +1,338 @@
+"""One-minute bars of one market from its trades and its quotes.
+
+A bar's prices are the yes prices of the trades whose exchange time lies in the minute; open and close go by
+(time in ms, trade id), so arrival order plays no part. Bid and ask are the best levels at the minute's end, in the
+session that stood (trusted, and heard of past the minute's end) and had started first. A bar closes when the watermark
+has passed its end; a fact that comes later revises it. Minutes without trades lie between the market's first and last
+timed fact, or run to its close where the close was announced.
+
+rev = 2 x (distinct (trade, known_ns) pairs + quote changes folded, of all sessions counted) + closed.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct, field
+
+from topics.events import Bar, Cause, KnownBy, Trade
+from topics.units import NS_PER_MINUTE, NS_PER_MS
+
+EMPTY_MINUTES_MAX = 44_640  # 31 days: no market is silent longer and still open; past it a time stamp is nonsense
+
+SESSIONS_MAX = 64  # quotes of older sessions are let go: each reconnect makes a new one, closed bars keep their quote
+
+_KNOWN_BY: tuple[KnownBy, ...] = ("observed", "modelled", "assumed")
+_RANK: dict[str, int] = {name: rank for rank, name in enumerate(_KNOWN_BY)}
+
+
+class Point(Struct, array_like=True, frozen=True):
+    """A session's best levels after its last change of `minute`. changes: frames folded so far in the session."""
+
+    minute: int
+    changes: int
+    trusted: bool
+    yes_bid_e6: int | None
+    yes_ask_e6: int | None
+    known_ns: int
+    known_rank: int
+
+
+class Session(Struct, array_like=True):
+    """Quotes of one book session, by rising minute. order: (start_ns, first offset); the least is preferred.
+
+    late_from: first closed minute for which a point came after it had closed.
+    """
+
+    conn: str
+    order: tuple[int, int]
+    points: list[Point] = field(default_factory=list)
+    late_from: int | None = None
+
+    def at(self, minute: int) -> Point | None:
+        """The levels that stood at the end of `minute`."""
+        index = bisect_right(self.points, minute, key=_point_minute)
+        return self.points[index - 1] if index else None
+
+
+class Market(Struct, array_like=True):
+    """first, last: minutes of the first and last timed fact. closed_to: minutes before it are closed.
+
+    close_minute: first minute after the announced close; close_known_ns: when the announcement was known.
+    """
+
+    first: int | None = None
+    last: int | None = None
+    closed_to: int | None = None
+    close_minute: int | None = None
+    close_known_ns: int = -1
+    sessions: dict[str, Session] = field(default_factory=dict)
+
+
+# (ms, yes_e6, no_e6, size_e4, known_ns, raw topic, partition, offset, further known_ns of the same trade)
+Seen = tuple[int, int, int, int, int, str, int, int, tuple[int, ...]]
+
+
+class Minute(Struct, array_like=True):
+    """All that one bar is made of. trades: by id. The quote fields are fixed when the minute closes."""
+
+    trades: dict[str, Seen] = field(default_factory=dict)
+    pairs: int = 0
+    open_key: tuple[int, str] | None = None
+    close_key: tuple[int, str] | None = None
+    high_e6: int = 0
+    low_e6: int = 0
+    volume_e4: int = 0
+    known_ns: int = 0
+    known_rank: int = 0
+    closed: bool = False
+    quote_order: tuple[int, int] | None = None
+    quote: Point | None = None
+    changes: dict[str, int] = field(default_factory=dict)
+
+
+MinuteStates = Callable[[int], Minute]  # the state of a minute, for change; the caller keeps it
+
+
+class Conflict(Struct, frozen=True):
+    """The same trade id with other material content: where the loser stands, and what differs."""
+
+    loser: Cause
+    detail: str
+
+
+def _point_minute(point: Point) -> int:
+    return point.minute
+
+
+def add_trade(state: Minute, trade: Trade) -> Conflict | None:
+    """Fold one trade into its minute. The winner of several is the least (known_ns, partition, offset)."""
+    ms = trade.event_ns // NS_PER_MS
+    price = trade.yes_price_e6
+    cause = trade.cause
+    known_ns = trade.known_ns
+    before = state.trades.get(trade.trade_id)
+    if before is not None:
+        return _again(state, trade, before)
+    state.trades[trade.trade_id] = (
+        ms, price, trade.no_price_e6, trade.size_e4, known_ns, cause.topic, cause.partition, cause.offset, (),
+    )  # fmt: skip
+    state.pairs += 1
+    key = (ms, trade.trade_id)
+    if state.open_key is None or state.close_key is None:
+        state.open_key = state.close_key = key
+        state.high_e6 = state.low_e6 = price
+    else:
+        if key < state.open_key:
+            state.open_key = key
+        elif key > state.close_key:
+            state.close_key = key
+        if price > state.high_e6:
+            state.high_e6 = price
+        elif price < state.low_e6:
+            state.low_e6 = price
+    state.volume_e4 += trade.size_e4
+    state.known_ns = max(state.known_ns, known_ns)
+    rank = _RANK[trade.known_by]
+    state.known_rank = max(state.known_rank, rank)
+    return None
+
+
+def _again(state: Minute, trade: Trade, before: Seen) -> Conflict | None:
+    """The trade's id is known: another delivery, another session's copy, or a conflict."""
+    cause = trade.cause
+    order = (trade.known_ns, cause.topic, cause.partition, cause.offset)
+    if order == before[4:8]:
+        return None  # the same record again
+    material = (trade.event_ns // NS_PER_MS, trade.yes_price_e6, trade.no_price_e6, trade.size_e4)
+    wins = order < before[4:8]
+    known = {before[4], *before[8], trade.known_ns}
+    state.pairs += len(known) - 1 - len(before[8])
+    least = order if wins else before[4:8]
+    state.trades[trade.trade_id] = (*(material if wins else before[:4]), *least, tuple(sorted(known - {least[0]})))
+    if wins:
+        _refold(state)
+    if material == before[:4]:
+        return None
+    loser = Cause(*before[5:8]) if wins else cause
+    winner, other = (material, before[:4]) if wins else (before[:4], material)
+    return Conflict(loser, f"trade {trade.trade_id}: expected (ms, yes_e6, no_e6, size_e4) {winner}, was {other}")
+
+
+def _refold(state: Minute) -> None:
+    trades = state.trades
+    keys = [(seen[0], trade_id) for trade_id, seen in trades.items()]
+    state.open_key, state.close_key = min(keys), max(keys)
+    state.high_e6 = max(seen[1] for seen in trades.values())
+    state.low_e6 = min(seen[1] for seen in trades.values())
+    state.volume_e4 = sum(seen[3] for seen in trades.values())
+    state.known_ns = max(seen[4] for seen in trades.values())
+
+
+def span(market: Market, minute: int) -> Iterable[int]:
+    """Widen the market's life to `minute`; returns minutes that are closed already and now need a row."""
+    if market.first is None or market.last is None or market.closed_to is None:
+        market.first = market.last = market.closed_to = minute
+        return ()
+    market.last = max(market.last, minute)
+    if minute < market.first:
+        was, market.first = market.first, minute
+        if market.closed_to == was:  # nothing has closed yet: the span simply starts earlier
+            market.closed_to = minute
+            return ()
+        return range(max(minute, was - EMPTY_MINUTES_MAX), was)
+    return ()
+
+
+def add_point(market: Market, session: str, conn: str, order: tuple[int, int], point: Point) -> None:
+    """Take the last quote of a minute of one session."""
+    state = market.sessions.get(session)
+    if state is None:
+        state = market.sessions[session] = Session(conn, order)
+        if len(market.sessions) > SESSIONS_MAX:
+            del market.sessions[next(iter(market.sessions))]
+    points = state.points
+    index = bisect_right(points, point.minute, key=_point_minute)
+    if index and points[index - 1].minute == point.minute:
+        if point.changes >= points[index - 1].changes:
+            points[index - 1] = point
+    else:
+        points.insert(index, point)
+    if market.closed_to is not None and point.minute < market.closed_to:
+        state.late_from = point.minute if state.late_from is None else min(state.late_from, point.minute)
+
+
+def announce_close(market: Market, close_ns: int, known_ns: int) -> None:
+    """Take the announced close; of several announcements the one known last holds."""
+    if (known_ns, close_ns) >= (market.close_known_ns, (market.close_minute or 0) * NS_PER_MINUTE):
+        market.close_known_ns = known_ns
+        market.close_minute = -(-close_ns // NS_PER_MINUTE)
+
+
+def close_minutes(market: Market, watermark_ns: int, reached: Callable[[str], int], minutes: MinuteStates) -> list[int]:
+    """Close what the watermark has passed; returns the minutes whose bars changed.
+
+    reached: how far a connection has surely told (ns), -1 when unknown.
+    """
+    changed = _late_quotes(market, reached, minutes)
+    if market.first is None or market.last is None or market.closed_to is None:
+        return changed
+    end = market.last + 1
+    if market.close_minute is not None:
+        end = max(end, market.close_minute)
+    end = min(end, watermark_ns // NS_PER_MINUTE)
+    if end - market.closed_to > EMPTY_MINUTES_MAX:
+        market.closed_to = end - EMPTY_MINUTES_MAX
+    for minute in range(market.closed_to, end):
+        state = minutes(minute)
+        state.closed = True
+        _fix_quote(market, state, minute, reached)
+        changed.append(minute)
+    market.closed_to = max(market.closed_to, end)
+    for session in market.sessions.values():
+        if session.late_from is None:
+            _forget_before(session, market.closed_to)
+    return changed
+
+
+def needs_watermark(market: Market) -> bool:
+    """Whether something is open: an unclosed minute, or a late quote that waits for its connection's beat."""
+    if any(session.late_from is not None for session in market.sessions.values()):
+        return True
+    if market.last is None or market.closed_to is None:
+        return False
+    return market.closed_to <= max(market.last, (market.close_minute or 0) - 1)
+
+
+def _fix_quote(market: Market, state: Minute, minute: int, reached: Callable[[str], int]) -> None:
+    end_ns = (minute + 1) * NS_PER_MINUTE
+    state.changes = {}
+    best: Session | None = None
+    for key, session in market.sessions.items():
+        point = session.at(minute)
+        if point is None:
+            continue
+        state.changes[key] = point.changes
+        if point.trusted and reached(session.conn) >= end_ns and (best is None or session.order < best.order):
+            best, state.quote, state.quote_order = session, point, session.order
+
+
+def _late_quotes(market: Market, reached: Callable[[str], int], minutes: MinuteStates) -> list[int]:
+    """Quotes that came after their minute had closed: they count where no earlier session's quote stands."""
+    changed: list[int] = []
+    for key, session in market.sessions.items():
+        if session.late_from is None or market.closed_to is None or market.first is None:
+            continue
+        heard_to = min(market.closed_to, reached(session.conn) // NS_PER_MINUTE)
+        for minute in range(max(session.late_from, market.first), heard_to):
+            point = session.at(minute)
+            if point is None:
+                continue
+            state = minutes(minute)
+            if state.quote_order is not None and state.quote_order < session.order:
+                continue
+            if not point.trusted and state.quote_order != session.order:
+                continue
+            if state.changes.get(key) == point.changes:
+                continue
+            state.quote, state.quote_order = (point, session.order) if point.trusted else (None, None)
+            state.changes[key] = point.changes
+            changed.append(minute)
+        if heard_to >= market.closed_to:
+            session.late_from = None
+        else:
+            session.late_from = max(session.late_from, heard_to)
+    return changed
+
+
+def _forget_before(session: Session, minute: int) -> None:
+    index = bisect_right(session.points, minute - 1, key=_point_minute)
+    if index > 1:
+        del session.points[: index - 1]  # the last one before `minute` still stands
+
+
+def bar(market_ticker: str, market: Market, minute: int, state: Minute) -> Bar:
+    """The row of one minute, from all that is folded so far."""
+    if state.closed:
+        quote, changes = state.quote, sum(state.changes.values())
+    else:
+        quote, changes = _provisional(market, minute)
+    minute_ns = minute * NS_PER_MINUTE
+    known_ns = max(minute_ns + NS_PER_MINUTE, state.known_ns, 0 if quote is None else quote.known_ns)
+    rank = max(state.known_rank, 0 if quote is None else quote.known_rank)
+    opened, closing = state.open_key, state.close_key
+    return Bar(
+        row_id=f"bar:{market_ticker}:{minute}",
+        rev=2 * (state.pairs + changes) + state.closed,
+        market_ticker=market_ticker,
+        minute_ns=minute_ns,
+        open_e6=None if opened is None else state.trades[opened[1]][1],
+        high_e6=None if opened is None else state.high_e6,
+        low_e6=None if opened is None else state.low_e6,
+        close_e6=None if closing is None else state.trades[closing[1]][1],
+        volume_e4=state.volume_e4,
+        trades=len(state.trades),
+        yes_bid_e6=None if quote is None else quote.yes_bid_e6,
+        yes_ask_e6=None if quote is None else quote.yes_ask_e6,
+        closed=state.closed,
+        known_ns=known_ns,
+        known_by=_KNOWN_BY[rank],
+    )
+
+
+def _provisional(market: Market, minute: int) -> tuple[Point | None, int]:
+    best: Session | None = None
+    quote: Point | None = None
+    changes = 0
+    for session in market.sessions.values():
+        point = session.at(minute)
+        if point is None:
+            continue
+        changes += point.changes
+        if point.trusted and (best is None or session.order < best.order):
+            best, quote = session, point
+    return quote, changes
+
+
+def known_rank(known_by: KnownBy) -> int:
+    """How uncertain: observed 0, modelled 1, assumed 2: a row is as certain as its least certain input."""
+    return _RANK[known_by]

@@ -1,0 +1,244 @@
+"""Order books, one per market and session, from snapshots and deltas; gaps make a book untrusted until its next snapshot.
+
+`seq` belongs to a subscription (sid) and counts frames of all its markets, so a hole is seen by the producer only: it
+says so with a Gap before the frame that revealed it. Within a session the log keeps the order of the frames; a record
+that comes again (same `seq` or less) has been folded and changes nothing.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct, field
+
+from topics.events import BookDelta, BookSnapshot, BookTop, Gap, GapRow, KnownBy
+from topics.units import E6_PER_DOLLAR, minute_of
+
+SESSIONS_MAX = 16  # a market's books of older sessions are let go: they ended, and each reconnect makes a new one
+
+Levels = dict[int, int]
+BookFact = BookSnapshot | BookDelta | Gap
+
+
+class Book(Struct, array_like=True):
+    """One session's book of one market. yes, no: resting size (e4) by price (e6). last_seq: last folded frame.
+
+    start_ns, start_offset: when and where the session first spoke of this market (order of preference).
+    changes: frames and gaps folded so far. ended: the subscription is gone, its book will never be trusted again.
+    """
+
+    conn: str
+    sid: int
+    start_ns: int
+    start_offset: int
+    last_seq: int = -1
+    trusted: bool = False
+    ended: bool = False
+    changes: int = 0
+    yes: Levels = field(default_factory=dict)
+    no: Levels = field(default_factory=dict)
+    best_yes: int | None = None
+    best_no: int | None = None
+
+
+class State(Struct, array_like=True):
+    """All books of one market by session key (`conn/sid`), and its gaps that no snapshot has mended yet."""
+
+    books: dict[str, Book] = field(default_factory=dict)
+    gaps: list[GapRow] = field(default_factory=list)
+
+
+class Quote(Struct, frozen=True, gc=False):
+    """Best levels of one session's book after the last change of `minute` in this batch.
+
+    own_time: some change of the minute had an exchange time of its own. changes: frames folded so far in the session.
+    """
+
+    market_ticker: str
+    session: str
+    conn: str
+    start_ns: int
+    start_offset: int
+    minute: int
+    changes: int
+    trusted: bool
+    yes_bid_e6: int | None
+    yes_ask_e6: int | None
+    known_ns: int
+    known_by: KnownBy
+    own_time: bool
+
+
+class Output(Struct):
+    """What a step says: rows in order of the facts, and the last quote of each session and minute."""
+
+    tops: list[BookTop] = field(default_factory=list)
+    gaps: list[GapRow] = field(default_factory=list)
+    dead: list[tuple[BookFact, str]] = field(default_factory=list)
+    quotes: dict[tuple[str, int], Quote] = field(default_factory=dict)
+
+
+def step(state: State, facts: Iterable[BookFact]) -> tuple[State, Output]:
+    """Fold the facts of one market into `state`, which the caller hands over and gets back."""
+    output = Output()
+    for fact in facts:
+        key = f"{fact.conn}/{fact.sid}"
+        book = state.books.get(key)
+        if book is None:
+            book = _open(state, key, fact)
+        if isinstance(fact, Gap):
+            _gap(state, book, fact, output)
+            continue
+        seq = fact.seq
+        if seq is None or seq <= book.last_seq:
+            continue  # folded before; its row was delivered before the state was stored
+        book.last_seq = seq
+        book.changes += 1
+        if isinstance(fact, BookSnapshot):
+            _snapshot(state, book, fact, output)
+        else:
+            _delta(book, fact, output)
+        output.tops.append(_top(book, fact, seq))
+        minute = minute_of(fact.event_ns)
+        before = output.quotes.get((key, minute))
+        own_time = isinstance(fact, BookDelta) and fact.event_by == "exchange"
+        output.quotes[key, minute] = _quote(
+            book, key, fact, minute, own_time or (before is not None and before.own_time)
+        )
+    return state, output
+
+
+def _open(state: State, key: str, fact: BookFact) -> Book:
+    book = Book(fact.conn, fact.sid, fact.event_ns, fact.cause.offset)
+    state.books[key] = book
+    if len(state.books) > SESSIONS_MAX:
+        del state.books[next(iter(state.books))]
+    return book
+
+
+def _snapshot(state: State, book: Book, fact: BookSnapshot, output: Output) -> None:
+    book.yes = dict(fact.yes)
+    book.no = dict(fact.no)
+    book.best_yes = max(book.yes, default=None)
+    book.best_no = max(book.no, default=None)
+    book.trusted = True
+    for gap in state.gaps:
+        output.gaps.append(_repaired(gap, fact.known_ns))
+    state.gaps = []
+
+
+def _delta(book: Book, fact: BookDelta, output: Output) -> None:
+    if not book.trusted:
+        return  # no snapshot yet, or a hole since: sums of deltas would be no book
+    levels, best = (book.yes, book.best_yes) if fact.side == "yes" else (book.no, book.best_no)
+    price = fact.price_e6
+    size = levels.get(price, 0) + fact.delta_e4
+    if size > 0:
+        levels[price] = size
+        if best is None or price > best:
+            best = price
+    else:
+        levels.pop(price, None)
+        if price == best:
+            best = max(levels, default=None)
+        if size < 0:
+            book.trusted = False
+            output.dead.append((fact, f"expected a resting size >= 0 after the delta, was {size} e4; book untrusted"))
+    if fact.side == "yes":
+        book.best_yes = best
+    else:
+        book.best_no = best
+
+
+def _gap(state: State, book: Book, fact: Gap, output: Output) -> None:
+    row = gap_row(fact)
+    if book.ended or (fact.to_seq is not None and book.last_seq > fact.to_seq):
+        return  # told again: what followed the hole is folded, and so was the gap before it
+    if not any(gap.row_id == row.row_id for gap in state.gaps):
+        book.trusted = False
+        book.ended = fact.to_seq is None
+        book.changes += 1
+        state.gaps.append(row)
+        minute = minute_of(fact.event_ns)
+        key = f"{fact.conn}/{fact.sid}"
+        output.quotes[key, minute] = _quote(book, key, fact, minute, own_time=False)
+    output.gaps.append(row)
+
+
+def gap_row(fact: Gap) -> GapRow:
+    """The row of a gap that nothing has repaired yet."""
+    hole = "" if fact.from_seq is None else f":{fact.from_seq}"
+    return GapRow(
+        row_id=f"gap:{fact.conn}:{fact.sid}:{fact.channel}:{fact.market_ticker}:{fact.kind}{hole}",
+        rev=1,
+        source=fact.source,
+        market_ticker=fact.market_ticker,
+        conn=fact.conn,
+        sid=fact.sid,
+        channel=fact.channel,
+        kind=fact.kind,
+        from_seq=fact.from_seq,
+        to_seq=fact.to_seq,
+        noticed_ns=fact.event_ns,
+        repaired_ns=None,
+        cause=fact.cause,
+    )
+
+
+def _repaired(row: GapRow, repaired_ns: int) -> GapRow:
+    return GapRow(
+        **{name: getattr(row, name) for name in GapRow.__struct_fields__ if name not in {"rev", "repaired_ns"}},
+        rev=2,
+        repaired_ns=repaired_ns,
+    )
+
+
+def _bid_ask(book: Book) -> tuple[int | None, int | None]:
+    if not book.trusted:
+        return None, None
+    return book.best_yes, None if book.best_no is None else E6_PER_DOLLAR - book.best_no
+
+
+def _quote(book: Book, key: str, fact: BookFact, minute: int, own_time: bool) -> Quote:
+    bid, ask = _bid_ask(book)
+    return Quote(
+        fact.market_ticker,
+        key,
+        book.conn,
+        book.start_ns,
+        book.start_offset,
+        minute,
+        book.changes,
+        book.trusted,
+        bid,
+        ask,
+        fact.known_ns,
+        fact.known_by,
+        own_time,
+    )
+
+
+def _top(book: Book, fact: BookSnapshot | BookDelta, seq: int) -> BookTop:
+    bid, ask = _bid_ask(book)
+    kind: Literal["snapshot", "delta"] = "delta" if isinstance(fact, BookDelta) else "snapshot"
+    change = fact if isinstance(fact, BookDelta) else None
+    return BookTop(
+        row_id=f"book:{fact.conn}:{fact.sid}:{seq}:{fact.market_ticker}",
+        market_ticker=fact.market_ticker,
+        conn=fact.conn,
+        sid=fact.sid,
+        seq=seq,
+        kind=kind,
+        side=None if change is None else change.side,
+        price_e6=None if change is None else change.price_e6,
+        delta_e4=None if change is None else change.delta_e4,
+        trusted=book.trusted,
+        yes_bid_e6=bid,
+        yes_bid_size_e4=None if bid is None else book.yes[bid],
+        yes_ask_e6=ask,
+        yes_ask_size_e4=None if ask is None or book.best_no is None else book.no[book.best_no],
+        event_ns=fact.event_ns,
+        received_ns=fact.received_ns,
+        known_ns=fact.known_ns,
+        known_by=fact.known_by,
+        cause=fact.cause,
+    )

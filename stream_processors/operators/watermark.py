@@ -1,0 +1,69 @@
+"""Watermarks from beats: how far every producer has surely told all it knew. No wall clock.
+
+A beat of raw partition r says that all which its connection received before `clock_ns` stands before it. The watermark
+of a fact partition is the least such clock over the topics waited for and the raw partitions; a connection that said
+bye, or fell silent for its lease while another went on, is not waited for.
+"""
+
+from collections.abc import Iterable
+
+from msgspec import Struct, field
+
+from topics.events import Beat
+
+CONNS_MAX = 256  # remembered per lane; the oldest are let go, they ended long ago
+
+
+class Pulse(Struct, array_like=True):
+    """Last word of one connection on one lane."""
+
+    clock_ns: int
+    lease_ns: int
+    bye: bool
+
+
+class State(Struct, array_like=True):
+    """lanes: `topic/raw partition` -> connection -> Pulse. watermark_ns never falls. idle: nothing is open."""
+
+    lanes: dict[str, dict[str, Pulse]] = field(default_factory=dict)
+    watermark_ns: int | None = None
+    open_markets: dict[str, bool] = field(default_factory=dict)
+
+
+def step(state: State, topic: str, beats: Iterable[Beat]) -> State:
+    """Take the beats of one batch of `topic`."""
+    for beat in beats:
+        lane = state.lanes.setdefault(f"{topic}/{beat.raw_partition}", {})
+        before = lane.get(beat.conn)
+        clock_ns = beat.clock_ns if before is None else max(before.clock_ns, beat.clock_ns)
+        lane[beat.conn] = Pulse(clock_ns, beat.lease_ns, beat.bye or (before is not None and before.bye))
+        if len(lane) > CONNS_MAX:
+            del lane[next(iter(lane))]
+    return state
+
+
+def advance(state: State, topics: Iterable[str], raw_partitions: int) -> int | None:
+    """Raise and return the watermark; None while a lane of `topics` has never spoken."""
+    least: int | None = None
+    for topic in topics:
+        for number in range(raw_partitions):
+            lane = state.lanes.get(f"{topic}/{number}")
+            if not lane:
+                return state.watermark_ns
+            clock_ns = _lane_clock_ns(lane)
+            least = clock_ns if least is None else min(least, clock_ns)
+    if least is not None and (state.watermark_ns is None or least > state.watermark_ns):
+        state.watermark_ns = least
+    return state.watermark_ns
+
+
+def _lane_clock_ns(lane: dict[str, Pulse]) -> int:
+    newest_ns = max(pulse.clock_ns for pulse in lane.values())
+    waited = [p.clock_ns for p in lane.values() if not p.bye and p.clock_ns + p.lease_ns >= newest_ns]
+    return min(waited, default=newest_ns)
+
+
+def reached_ns(state: State, topic: str, raw_partition: int, conn: str) -> int:
+    """How far `conn` has told on this lane; -1 when it never beat there."""
+    pulse = state.lanes.get(f"{topic}/{raw_partition}", {}).get(conn)
+    return -1 if pulse is None else pulse.clock_ns

@@ -1,0 +1,1 @@
+"""Parsers: one raw record in, facts out. Pure; they refuse with BadRecord."""

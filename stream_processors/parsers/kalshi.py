@@ -1,0 +1,383 @@
+"""Kalshi WebSocket frames -> facts.
+
+Source: Kalshi AsyncAPI "Market Data WebSocket API" 2.0.0 (read 2026-11) and its change log: decimal strings
+(`_dollars`, `_fp`) since 2026-03-12, integer cents and contracts before. Where a frame has both, the strings win.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from topics.errors import BadRecord
+from topics.events import BookDelta, BookSnapshot, Cause, KnownBy, Market, Side, Tick, Trade
+from topics.units import E4_PER_CONTRACT, E6_PER_CENT, NS_PER_MS, NS_PER_S, price_e6, size_e4
+
+Natural = Annotated[int, Meta(ge=0, le=2**53)]
+Count = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+Seconds = Annotated[int, Meta(ge=0, le=2**33)]
+Millis = Annotated[int, Meta(ge=0, le=2**43)]
+Ticker = Annotated[str, Meta(min_length=1, max_length=256)]
+Level = tuple[str, str]
+CentLevel = tuple[Natural, Natural]
+
+
+class _Msg(Struct):
+    market_ticker: Ticker
+
+
+class _TradeMsg(_Msg):
+    trade_id: Ticker
+    yes_price_dollars: str | None = None
+    no_price_dollars: str | None = None
+    count_fp: str | None = None
+    yes_price: Count | None = None
+    no_price: Count | None = None
+    count: Natural | None = None
+    taker_side: Side | None = None
+    taker_outcome_side: Side | None = None
+    taker_book_side: Literal["bid", "ask"] | None = None
+    is_block_trade: bool | None = None
+    ts: Seconds | None = None
+    ts_ms: Millis | None = None
+
+
+class _TickerMsg(_Msg):
+    market_id: str | None = None
+    price_dollars: str | None = None
+    yes_bid_dollars: str | None = None
+    yes_ask_dollars: str | None = None
+    volume_fp: str | None = None
+    open_interest_fp: str | None = None
+    yes_bid_size_fp: str | None = None
+    yes_ask_size_fp: str | None = None
+    last_trade_size_fp: str | None = None
+    price: Count | None = None
+    yes_bid: Count | None = None
+    yes_ask: Count | None = None
+    volume: Natural | None = None
+    open_interest: Natural | None = None
+    dollar_volume: Count | None = None
+    dollar_open_interest: Count | None = None
+    ts: Seconds | None = None
+    ts_ms: Millis | None = None
+
+
+class _SnapshotMsg(_Msg):
+    market_id: str | None = None
+    yes_dollars_fp: tuple[Level, ...] = ()
+    no_dollars_fp: tuple[Level, ...] = ()
+    yes_dollars: tuple[tuple[str, Natural], ...] = ()
+    no_dollars: tuple[tuple[str, Natural], ...] = ()
+    yes: tuple[CentLevel, ...] = ()
+    no: tuple[CentLevel, ...] = ()
+
+
+class _DeltaMsg(_Msg):
+    side: Side
+    market_id: str | None = None
+    price_dollars: str | None = None
+    delta_fp: str | None = None
+    price: Count | None = None
+    delta: Count | None = None
+    ts: str | None = None
+    ts_ms: Millis | None = None
+
+
+class _LifecycleMsg(Struct):
+    event_type: str | None = None
+    market_ticker: Ticker | None = None
+    event_ticker: Ticker | None = None
+    open_ts: Seconds | None = None
+    close_ts: Seconds | None = None
+    determination_ts: Seconds | None = None
+    settled_ts: Seconds | None = None
+    result: str | None = None
+    settlement_value: str | None = None
+
+
+class _Frame(Struct, tag_field="type"):
+    sid: Natural
+    seq: Natural | None = None
+
+
+class _TradeFrame(_Frame, tag="trade", kw_only=True):
+    msg: _TradeMsg
+
+
+class _TickerFrame(_Frame, tag="ticker", kw_only=True):
+    msg: _TickerMsg
+
+
+class _SnapshotFrame(_Frame, tag="orderbook_snapshot", kw_only=True):
+    seq: Natural
+    msg: _SnapshotMsg
+
+
+class _DeltaFrame(_Frame, tag="orderbook_delta", kw_only=True):
+    seq: Natural
+    msg: _DeltaMsg
+
+
+class _LifecycleFrame(_Frame, tag="market_lifecycle_v2", kw_only=True):
+    msg: Raw
+
+
+class _EventFrame(_Frame, tag="event_lifecycle", kw_only=True):
+    msg: Raw
+
+
+class _FeeFrame(_Frame, tag="event_fee_update", kw_only=True):
+    msg: Raw
+
+
+class _Control(Struct, tag_field="type"):
+    """Replies to our commands: bronze, but no fact."""
+
+    id: int | UnsetType = UNSET
+
+
+class _Subscribed(_Control, tag="subscribed"):
+    pass
+
+
+class _Unsubscribed(_Control, tag="unsubscribed"):
+    pass
+
+
+class _Ok(_Control, tag="ok"):
+    pass
+
+
+class _Error(_Control, tag="error"):
+    pass
+
+
+_AnyFrame = (
+    _TradeFrame
+    | _TickerFrame
+    | _SnapshotFrame
+    | _DeltaFrame
+    | _LifecycleFrame
+    | _EventFrame
+    | _FeeFrame
+    | _Subscribed
+    | _Unsubscribed
+    | _Ok
+    | _Error
+)
+_decode = msgspec.json.Decoder(_AnyFrame).decode
+_decode_lifecycle = msgspec.json.Decoder(_LifecycleMsg).decode
+
+KalshiFact = Trade | Tick | BookSnapshot | BookDelta | Market
+
+
+class Envelope(Struct, frozen=True, gc=False):
+    """What the producer's headers say of a frame. sid_ns: see `topics.catalog.H_SID_NS`."""
+
+    conn: str
+    received_ns: int
+    known_by: KnownBy
+    sid_ns: int | None = None
+
+
+def parse(value: bytes, envelope: Envelope, cause: Cause) -> KalshiFact | None:
+    """The fact that a frame states; None for replies to our own commands. Raises BadRecord."""
+    try:
+        frame = _decode(value)
+        match frame:
+            case _DeltaFrame():
+                return _delta(frame, envelope, cause)
+            case _TradeFrame():
+                return _trade(frame, envelope, cause)
+            case _TickerFrame():
+                return _tick(frame, envelope, cause)
+            case _SnapshotFrame():
+                return _snapshot(frame, envelope, cause)
+            case _LifecycleFrame() | _EventFrame() | _FeeFrame():
+                return _market(frame, envelope, cause)
+            case _:
+                return None
+    except msgspec.ValidationError as error:
+        raise _refusal(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRecord("not_json", f"expected one Kalshi frame as JSON: {error}") from error
+    except ValueError as error:
+        raise BadRecord("bad_value", str(error)) from error
+
+
+def _refusal(error: msgspec.ValidationError) -> BadRecord:
+    text = str(error)
+    if "$.type" in text or "required field `type`" in text:
+        return BadRecord("unknown_type", f"expected a frame type of the market data channels: {text}")
+    if "required field" in text:
+        return BadRecord("missing_field", text)
+    return BadRecord("bad_value", text)
+
+
+def _price(text: str | None, cents: int | None, field: str) -> int:
+    if text is not None:
+        return price_e6(text)
+    if cents is not None:
+        return cents * E6_PER_CENT
+    raise BadRecord("missing_field", f"expected `{field}_dollars` or `{field}`, was neither")
+
+
+def _size(text: str | None, count: int | None, field: str) -> int:
+    if text is not None:
+        return size_e4(text)
+    if count is not None:
+        return count * E4_PER_CONTRACT
+    raise BadRecord("missing_field", f"expected `{field}_fp` or `{field}`, was neither")
+
+
+def _optional_size(text: str | None) -> int | None:
+    return None if text is None else size_e4(text)
+
+
+def _event_ns(ts_ms: int | None, ts: int | None) -> int:
+    if ts_ms is not None:
+        return ts_ms * NS_PER_MS
+    if ts is not None:
+        return ts * NS_PER_S
+    raise BadRecord("missing_field", "expected `ts_ms` or `ts`, was neither")
+
+
+def _trade(frame: _TradeFrame, envelope: Envelope, cause: Cause) -> Trade:
+    msg = frame.msg
+    return Trade(
+        market_ticker=msg.market_ticker,
+        event_ns=_event_ns(msg.ts_ms, msg.ts),
+        received_ns=envelope.received_ns,
+        known_ns=envelope.received_ns,
+        known_by=envelope.known_by,
+        cause=cause,
+        conn=envelope.conn,
+        sid=frame.sid,
+        seq=frame.seq,
+        trade_id=msg.trade_id,
+        yes_price_e6=_price(msg.yes_price_dollars, msg.yes_price, "yes_price"),
+        no_price_e6=_price(msg.no_price_dollars, msg.no_price, "no_price"),
+        size_e4=_size(msg.count_fp, msg.count, "count"),
+        taker_outcome_side=msg.taker_outcome_side or msg.taker_side,
+        taker_book_side=msg.taker_book_side,
+        is_block_trade=msg.is_block_trade,
+    )
+
+
+def _tick(frame: _TickerFrame, envelope: Envelope, cause: Cause) -> Tick:
+    msg = frame.msg
+    return Tick(
+        market_ticker=msg.market_ticker,
+        event_ns=_event_ns(msg.ts_ms, msg.ts),
+        received_ns=envelope.received_ns,
+        known_ns=envelope.received_ns,
+        known_by=envelope.known_by,
+        cause=cause,
+        conn=envelope.conn,
+        sid=frame.sid,
+        seq=frame.seq,
+        price_e6=_price(msg.price_dollars, msg.price, "price"),
+        yes_bid_e6=_price(msg.yes_bid_dollars, msg.yes_bid, "yes_bid"),
+        yes_ask_e6=_price(msg.yes_ask_dollars, msg.yes_ask, "yes_ask"),
+        volume_e4=_size(msg.volume_fp, msg.volume, "volume"),
+        open_interest_e4=_size(msg.open_interest_fp, msg.open_interest, "open_interest"),
+        yes_bid_size_e4=_optional_size(msg.yes_bid_size_fp),
+        yes_ask_size_e4=_optional_size(msg.yes_ask_size_fp),
+        last_trade_size_e4=_optional_size(msg.last_trade_size_fp),
+        dollar_volume=msg.dollar_volume,
+        dollar_open_interest=msg.dollar_open_interest,
+        market_id=msg.market_id,
+    )
+
+
+def _delta(frame: _DeltaFrame, envelope: Envelope, cause: Cause) -> BookDelta:
+    msg = frame.msg
+    ts_ms = msg.ts_ms
+    if ts_ms is not None:
+        event_ns = ts_ms * NS_PER_MS
+    elif msg.ts is not None:
+        event_ns = _rfc3339_ns(msg.ts)
+    else:
+        event_ns = envelope.received_ns
+    return BookDelta(
+        market_ticker=msg.market_ticker,
+        event_ns=event_ns,
+        event_by="received" if ts_ms is None and msg.ts is None else "exchange",
+        received_ns=envelope.received_ns,
+        known_ns=envelope.received_ns,
+        known_by=envelope.known_by,
+        cause=cause,
+        conn=envelope.conn,
+        sid=frame.sid,
+        seq=frame.seq,
+        side=msg.side,
+        price_e6=_price(msg.price_dollars, msg.price, "price"),
+        delta_e4=_size(msg.delta_fp, msg.delta, "delta"),
+        market_id=msg.market_id,
+    )
+
+
+def _rfc3339_ns(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise BadRecord("bad_value", f"expected a time with its zone, was {text!r}")
+    # whole microseconds, by integers: a float timestamp would lose them
+    return int(moment.replace(microsecond=0).timestamp()) * NS_PER_S + moment.microsecond * 1_000
+
+
+def _snapshot(frame: _SnapshotFrame, envelope: Envelope, cause: Cause) -> BookSnapshot:
+    msg = frame.msg
+    return BookSnapshot(
+        market_ticker=msg.market_ticker,
+        event_ns=envelope.received_ns if envelope.sid_ns is None else envelope.sid_ns,
+        event_by="received" if envelope.sid_ns is None else "sid",
+        received_ns=envelope.received_ns,
+        known_ns=envelope.received_ns,
+        known_by=envelope.known_by,
+        cause=cause,
+        conn=envelope.conn,
+        sid=frame.sid,
+        seq=frame.seq,
+        yes=_levels(msg.yes_dollars_fp, msg.yes_dollars, msg.yes),
+        no=_levels(msg.no_dollars_fp, msg.no_dollars, msg.no),
+        market_id=msg.market_id or None,  # an empty book comes with an empty id
+    )
+
+
+def _levels(
+    fixed: tuple[Level, ...], dollars: tuple[tuple[str, int], ...], cents: tuple[CentLevel, ...]
+) -> tuple[tuple[int, int], ...]:
+    if fixed:
+        return tuple((price_e6(price), size_e4(size)) for price, size in fixed)
+    if dollars:
+        return tuple((price_e6(price), size * E4_PER_CONTRACT) for price, size in dollars)
+    return tuple((price * E6_PER_CENT, size * E4_PER_CONTRACT) for price, size in cents)
+
+
+def _market(frame: _LifecycleFrame | _EventFrame | _FeeFrame, envelope: Envelope, cause: Cause) -> Market:
+    msg: Any = _decode_lifecycle(frame.msg)
+    ticker = msg.market_ticker or msg.event_ticker
+    kind = msg.event_type if isinstance(frame, _LifecycleFrame) else type(frame).__struct_config__.tag
+    if ticker is None or kind is None:
+        raise BadRecord("missing_field", "expected `market_ticker` (or `event_ticker`) and `event_type`")
+    return Market(
+        market_ticker=ticker,
+        event_ns=envelope.received_ns,  # the frame has no time of its own, only times that it speaks of
+        received_ns=envelope.received_ns,
+        known_ns=envelope.received_ns,
+        known_by=envelope.known_by,
+        cause=cause,
+        conn=envelope.conn,
+        sid=frame.sid,
+        seq=frame.seq,
+        event_type=str(kind),
+        open_ts=msg.open_ts,
+        close_ts=msg.close_ts,
+        determination_ts=msg.determination_ts,
+        settled_ts=msg.settled_ts,
+        result=msg.result,
+        settlement_value_e6=None if msg.settlement_value is None else price_e6(msg.settlement_value),
+        terms=Raw(bytes(frame.msg)),
+    )

@@ -1,0 +1,84 @@
+"""The topics: one place that says what stands on the log, under which key, for how long, and who writes it.
+
+Partition counts of all topics are equal and frozen by `tapefold migrate`: facts of one join domain meet in the
+partition of the same number, so a fold needs no repartitioning. The broker never creates a topic by itself.
+"""
+
+from typing import Literal
+
+import msgspec
+
+CODE_VERSION = "0.1.0"  # stamped on refusals: the code that refused
+SCHEMA_VERSION = 1  # of every value written by this code; stamped in the `schema` header
+
+RAW_KALSHI_WS = "raw.kalshi.ws"
+FACT_MARKET = "fact.market"
+FACT_TICK = "fact.tick"
+FACT_TRADE = "fact.trade"
+FACT_BOOK = "fact.book"
+FACT_GAP = "fact.gap"
+BARS_1M = "bars.1m"
+BOOKS = "books"
+GAPS = "gaps"
+DEAD = "dead"
+
+Group = Literal["raw", "fact", "derived", "dead"]
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """One topic. `retention_ms` None keeps records for ever: raw topics are the source of truth."""
+
+    name: str
+    group: Group
+    owner: str
+    key: str
+    value: str
+    description: str
+    retention_ms: int | None = None
+    compacted: bool = False
+
+
+_WEEK_MS = 7 * 24 * 3600 * 1000
+
+TOPICS: tuple[Topic, ...] = (
+    Topic(
+        RAW_KALSHI_WS,
+        "raw",
+        "producers.kalshi",
+        "market ticker (none for control frames; beats name their partition)",
+        "the frame's bytes as received; for the kinds beat, gap and coverage the JSON of topics.events",
+        "Everything a Kalshi WebSocket session received or noticed. A parser fix is a replay, never a re-download.",
+    ),
+    Topic(FACT_TRADE, "fact", "ingest", "join domain", "Trade | Beat", "One trade as one channel told it."),
+    Topic(
+        FACT_TICK, "fact", "ingest", "join domain", "Tick | Beat", "One ticker frame: last price, best quotes, sizes."
+    ),
+    Topic(FACT_BOOK, "fact", "ingest", "join domain", "BookSnapshot | BookDelta | Gap | Beat", "Order book changes."),
+    Topic(FACT_MARKET, "fact", "ingest", "join domain", "Market", "Lifecycle of a market as announced."),
+    Topic(
+        FACT_GAP,
+        "fact",
+        "ingest",
+        "join domain",
+        "Gap | Coverage",
+        "What was not recorded, and what was: gaps of all channels but books, coverage.",
+    ),
+    Topic(BARS_1M, "derived", "fold", "join domain", "Bar", "One-minute bars, revised as facts arrive.", _WEEK_MS),
+    Topic(BOOKS, "derived", "fold", "join domain", "BookTop", "Best levels after each change, by session.", _WEEK_MS),
+    Topic(GAPS, "derived", "fold", "join domain", "GapRow", "Gaps with the time of their repair.", _WEEK_MS),
+    Topic(DEAD, "dead", "ingest, fold", "join domain or raw key", "Dead", "Refused records with reason and cause."),
+)
+BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
+RAW_TOPICS: tuple[str, ...] = tuple(t.name for t in TOPICS if t.group == "raw")
+FOLD_TOPICS: tuple[str, ...] = (FACT_TRADE, FACT_BOOK, FACT_MARKET, FACT_GAP)
+SINK_TOPICS: tuple[str, ...] = tuple(t.name for t in TOPICS if t.name != FACT_BOOK)
+
+# Headers of raw records. All values are ASCII text, so that `kcat` shows them.
+H_SOURCE = "source"  # `kalshi.ws`
+H_KIND = "kind"  # frame | beat | gap | coverage
+H_RECEIVED_NS = "received_ns"  # the producer's clock when the frame was read from the socket
+H_CLOCK = "clock"  # wall | tape: which clock `received_ns` was read from
+H_CONN = "conn"  # the connection's id
+H_SID_NS = "sid_ns"  # snapshots only: the latest exchange time that their subscription had shown before
+H_SCHEMA = "schema"  # SCHEMA_VERSION of the code that wrote the record
+SCHEMA_HEADER: tuple[tuple[str, bytes], ...] = ((H_SCHEMA, str(SCHEMA_VERSION).encode()),)

@@ -1,0 +1,272 @@
+"""The typed events of the log: notices (what a producer says), facts (what a parser read), rows (what a fold derived).
+
+Times are nanoseconds since the epoch, UTC. `event_ns` is theirs, `received_ns` ours, `known_ns` the first moment at
+which a decision may use the fact, `known_by` how we know that. Prices are millionths of a dollar (`_e6`), sizes
+ten-thousandths of a contract (`_e4`). `None` means that the source did not say; no other value stands for missing.
+"""
+
+from typing import Literal
+
+from msgspec import Raw, Struct
+
+KnownBy = Literal["observed", "modelled", "assumed"]
+Side = Literal["yes", "no"]
+Channel = Literal["orderbook_delta", "trade", "ticker", "market_lifecycle_v2"]
+GapKind = Literal[
+    "seq_hole",  # sequence numbers are missing on a subscription that stands
+    "disconnect",  # the connection ended without our asking
+    "stall",  # nothing came for longer than the heartbeat deadline; we left
+    "crash",  # the recorder died without a word; its successor found that out when it started
+    "overflow",  # the exchange closed the subscription because we were slow (error 25)
+    "channel_error",  # the exchange closed the subscription (error 10)
+]
+
+
+class Cause(Struct, frozen=True, array_like=True, gc=False):
+    """Where a fact comes from: the raw record, and the index of the fact within it."""
+
+    topic: str
+    partition: int
+    offset: int
+    index: int = 0
+
+
+# --- notices: what producers say of themselves on a raw topic -------------------------------------------------------
+
+
+class BeatNotice(Struct, frozen=True, kw_only=True, gc=False):
+    """The producer's clock has reached `clock_ns`, and all it received before that stands before this record.
+
+    lease_ns: after this much silence of `conn` while others beat, nobody needs to wait for it.
+    data_ns: the latest exchange time seen, None before the first. bye: this connection is gone for good.
+    """
+
+    source: str
+    conn: str
+    clock_ns: int
+    lease_ns: int
+    data_ns: int | None = None
+    bye: bool = False
+
+
+class GapNotice(Struct, frozen=True, kw_only=True, gc=False):
+    """Frames of `sid` were lost; for each of its markets one notice stands before the frame that revealed it.
+
+    from_seq..to_seq: the missing numbers, both included; to_seq None: the subscription ended, how many is unknown.
+    """
+
+    source: str
+    conn: str
+    sid: int
+    channel: Channel
+    kind: GapKind
+    market_ticker: str
+    from_seq: int | None
+    to_seq: int | None
+    clock_ns: int
+
+
+class CoverageNotice(Struct, frozen=True, kw_only=True, gc=False):
+    """From `started_ns` on (until `ended_ns`) this connection records `channel` of `market_ticker`."""
+
+    source: str
+    conn: str
+    sid: int
+    channel: Channel
+    market_ticker: str
+    started_ns: int
+    ended_ns: int | None = None
+    ended_by: Literal["stop", "gap"] | None = None
+
+
+# --- facts: what a parser read in a raw record -----------------------------------------------------------------------
+
+
+class Fact(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", omit_defaults=True):
+    """What every fact carries. `conn` and `sid` name the session that brought it, `seq` its number there."""
+
+    market_ticker: str
+    event_ns: int
+    received_ns: int
+    known_ns: int
+    known_by: KnownBy
+    cause: Cause
+    conn: str
+    sid: int
+    seq: int | None = None
+
+
+class Trade(Fact, frozen=True, kw_only=True, gc=False, tag="trade"):
+    """One trade. Identity: `trade_id`. Material fields: ticker, id, time in ms, prices, size."""
+
+    trade_id: str
+    yes_price_e6: int
+    no_price_e6: int
+    size_e4: int
+    taker_outcome_side: Side | None = None
+    taker_book_side: Literal["bid", "ask"] | None = None
+    is_block_trade: bool | None = None
+
+
+class Tick(Fact, frozen=True, kw_only=True, gc=False, tag="tick"):
+    """One ticker frame. It has no sequence number: a lost one cannot be noticed."""
+
+    price_e6: int
+    yes_bid_e6: int
+    yes_ask_e6: int
+    volume_e4: int
+    open_interest_e4: int
+    yes_bid_size_e4: int | None = None
+    yes_ask_size_e4: int | None = None
+    last_trade_size_e4: int | None = None
+    dollar_volume: int | None = None
+    dollar_open_interest: int | None = None
+    market_id: str | None = None
+
+
+class BookSnapshot(Fact, frozen=True, kw_only=True, gc=False, tag="snapshot"):
+    """All resting bids of a market: (price_e6, size_e4) per side. Has no exchange time of its own.
+
+    event_by: `sid`, the latest exchange time of its subscription; `received` when there was none yet.
+    """
+
+    yes: tuple[tuple[int, int], ...] = ()
+    no: tuple[tuple[int, int], ...] = ()
+    event_by: Literal["sid", "received"]
+    market_id: str | None = None
+
+
+class BookDelta(Fact, frozen=True, kw_only=True, gc=False, tag="delta"):
+    """`delta_e4` is added to the resting size at (`side`, `price_e6`); a level at 0 is gone."""
+
+    side: Side
+    price_e6: int
+    delta_e4: int
+    event_by: Literal["exchange", "received"] = "exchange"
+    market_id: str | None = None
+
+
+class Market(Fact, frozen=True, kw_only=True, gc=False, tag="market"):
+    """One lifecycle announcement. Times in seconds as sent; `terms` holds the rest of the frame, as sent."""
+
+    event_type: str
+    open_ts: int | None = None
+    close_ts: int | None = None
+    determination_ts: int | None = None
+    settled_ts: int | None = None
+    result: str | None = None
+    settlement_value_e6: int | None = None
+    terms: Raw = Raw(b"{}")
+
+
+class Gap(Fact, frozen=True, kw_only=True, gc=False, tag="gap"):
+    """A GapNotice as a fact. `seq` is the last number before the hole."""
+
+    source: str
+    channel: Channel
+    kind: GapKind
+    from_seq: int | None
+    to_seq: int | None
+
+
+class Coverage(Fact, frozen=True, kw_only=True, gc=False, tag="coverage"):
+    """A CoverageNotice as a fact."""
+
+    source: str
+    channel: Channel
+    started_ns: int
+    ended_ns: int | None = None
+    ended_by: Literal["stop", "gap"] | None = None
+
+
+class Beat(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", tag="beat", omit_defaults=True):
+    """A BeatNotice of raw partition `raw_partition`, passed on behind all facts that stood before it there."""
+
+    source: str
+    conn: str
+    raw_partition: int
+    clock_ns: int
+    lease_ns: int
+    bye: bool = False
+
+
+AnyFact = Trade | Tick | BookSnapshot | BookDelta | Market | Gap | Coverage | Beat
+
+# --- rows: what the fold derives --------------------------------------------------------------------------------------
+
+
+class Bar(Struct, frozen=True, kw_only=True, gc=False):
+    """One minute of one market. Prices are yes prices; None: no trade, or no trusted quote at the minute's end."""
+
+    row_id: str
+    rev: int
+    market_ticker: str
+    minute_ns: int
+    open_e6: int | None
+    high_e6: int | None
+    low_e6: int | None
+    close_e6: int | None
+    volume_e4: int
+    trades: int
+    yes_bid_e6: int | None
+    yes_ask_e6: int | None
+    closed: bool
+    known_ns: int
+    known_by: KnownBy
+
+
+class BookTop(Struct, frozen=True, kw_only=True, gc=False):
+    """Best levels of one market after one change in one session; the change itself stands beside them.
+
+    side, price_e6, delta_e4 are None for a snapshot. Levels are None when the side is empty or the book not trusted.
+    """
+
+    row_id: str
+    market_ticker: str
+    conn: str
+    sid: int
+    seq: int
+    kind: Literal["snapshot", "delta", "gap"]
+    side: Side | None
+    price_e6: int | None
+    delta_e4: int | None
+    trusted: bool
+    yes_bid_e6: int | None
+    yes_bid_size_e4: int | None
+    yes_ask_e6: int | None
+    yes_ask_size_e4: int | None
+    event_ns: int
+    received_ns: int
+    known_ns: int
+    known_by: KnownBy
+    cause: Cause
+
+
+class GapRow(Struct, frozen=True, kw_only=True, gc=False):
+    """A gap and, once a snapshot mended it, when. rev 1: open, 2: repaired."""
+
+    row_id: str
+    rev: int
+    source: str
+    market_ticker: str
+    conn: str
+    sid: int
+    channel: Channel
+    kind: GapKind
+    from_seq: int | None
+    to_seq: int | None
+    noticed_ns: int
+    repaired_ns: int | None
+    cause: Cause
+
+
+class Dead(Struct, frozen=True, kw_only=True, gc=False):
+    """A refused record: why, by which code, and where it stands on the log. `value_text`: its first 4 KiB, escaped."""
+
+    reason: str
+    detail: str
+    stage: Literal["ingest", "fold"]
+    code_version: str
+    cause: Cause
+    received_ns: int | None
+    value_text: str

@@ -1,0 +1,253 @@
+"""The log on Kafka. The only module that imports confluent_kafka (librdkafka).
+
+Producer: idempotent, acks=all, bounded queue, a delivery callback per record. Reader: explicit offsets, no group, no
+automatic reset. Settings follow librdkafka's CONFIGURATION.md (read 2026-11).
+"""
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from topics.errors import BadRecord, TopicMismatch, Unavailable, Undelivered
+from topics.log import Record, TopicPartition, Watermarks
+
+QUEUE_RECORDS_MAX = 100_000  # in flight and waiting; past it `append` waits, which slows the socket, not the truth
+QUEUE_KBYTES_MAX = 262_144
+RECORD_BYTES_MAX = 16 * 1024 * 1024  # a Kalshi frame may be 64 MiB by contract; none seen was over 100 KiB
+_DELIVERY_TIMEOUT_MS = 120_000
+_ADMIN_TIMEOUT_S = 15.0
+_POLL_S = 0.05
+
+
+class KafkaLog:
+    """A Kafka cluster. `options`: librdkafka settings that every client shares (security), beside the address."""
+
+    def __init__(self, bootstrap: str, options: Mapping[str, str] | None = None) -> None:
+        self.bootstrap = bootstrap
+        self._options: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": bootstrap,
+            "log_level": 3,
+            **(options or {}),
+        }
+
+    def create(self, topics: Mapping[str, Mapping[str, str]], partitions: int) -> list[str]:
+        """Create absent topics with as many replicas as there are brokers, at most three.
+
+        Raises TopicMismatch when a topic is there with another partition count, Unavailable when no broker answers.
+        """
+        admin = AdminClient(self._options)
+        metadata = self._metadata(admin)
+        replicas = min(3, len(metadata.brokers))
+        for name in topics:
+            if name in metadata.topics and len(metadata.topics[name].partitions) != partitions:
+                was = len(metadata.topics[name].partitions)
+                raise TopicMismatch(name, f"{partitions} partitions", f"{was} partitions")
+        absent = [name for name in topics if name not in metadata.topics]
+        wanted = [NewTopic(name, partitions, replicas, config=dict(topics[name])) for name in absent]
+        if wanted:
+            for name, future in admin.create_topics(wanted, operation_timeout=_ADMIN_TIMEOUT_S).items():
+                try:
+                    future.result()
+                except confluent_kafka.KafkaException as error:
+                    raise Unavailable("the broker", f"topic {name!r} could not be created: {error}") from error
+        return absent
+
+    def partition_counts(self) -> dict[str, int]:
+        """Topic -> number of partitions."""
+        metadata = self._metadata(AdminClient(self._options))
+        return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+    def watermarks(self, topics: Iterable[str]) -> dict[TopicPartition, Watermarks]:
+        """[low, high) of every partition of `topics`."""
+        consumer = self._consumer("tapefold-watermarks")
+        try:
+            counts = self.partition_counts()
+            marks: dict[TopicPartition, Watermarks] = {}
+            for topic in topics:
+                if topic not in counts:
+                    raise Unavailable("the log", f"unknown topic {topic!r}; run `tapefold migrate`")
+                for number in range(counts[topic]):
+                    partition = confluent_kafka.TopicPartition(topic, number)
+                    low, high = consumer.get_watermark_offsets(partition, timeout=_ADMIN_TIMEOUT_S)
+                    marks[topic, number] = Watermarks(low, high)
+            return marks
+        except confluent_kafka.KafkaException as error:
+            raise Unavailable("the broker", str(error)) from error
+        finally:
+            consumer.close()
+
+    def committed(self, group: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The group's committed offsets, 0 where it has none. For lag and draining; never a position to trust."""
+        consumer = self._consumer(group)
+        try:
+            wanted = [confluent_kafka.TopicPartition(topic, number) for topic, number in partitions]
+            answers = consumer.committed(wanted, timeout=_ADMIN_TIMEOUT_S)
+            return {(answer.topic, answer.partition): max(answer.offset, 0) for answer in answers}
+        except confluent_kafka.KafkaException as error:
+            raise Unavailable("the broker", str(error)) from error
+        finally:
+            consumer.close()
+
+    def appender(self) -> "KafkaAppender":
+        """A new idempotent producer."""
+        return KafkaAppender(self._options)
+
+    def reader(self, positions: Mapping[TopicPartition, int]) -> "KafkaReader":
+        """A consumer of these partitions from these offsets."""
+        return KafkaReader(self._consumer("tapefold-reader"), positions)
+
+    def _consumer(self, group: str) -> confluent_kafka.Consumer:
+        return confluent_kafka.Consumer(
+            {
+                **self._options,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": False,
+                "fetch.wait.max.ms": 50,
+                "fetch.message.max.bytes": 4 * 1024 * 1024,
+                "queued.max.messages.kbytes": 65_536,
+            }
+        )
+
+    def _metadata(self, admin: AdminClient) -> Any:
+        try:
+            return admin.list_topics(timeout=_ADMIN_TIMEOUT_S)
+        except confluent_kafka.KafkaException as error:
+            raise Unavailable("the broker", f"{self.bootstrap}: {error}") from error
+
+
+class KafkaAppender:
+    """librdkafka's idempotent producer behind `Appender`. The delivery callback is the only truth about storage."""
+
+    def __init__(self, options: Mapping[str, str | int | float | bool]) -> None:
+        self._failures: list[str] = []
+        self._producer = confluent_kafka.Producer(
+            {
+                **options,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",  # as Java and aiokafka place keys; a shared vector test proves it
+                "compression.type": "lz4",
+                "linger.ms": 5,
+                "batch.size": 524_288,
+                "message.max.bytes": RECORD_BYTES_MAX,
+                "delivery.timeout.ms": _DELIVERY_TIMEOUT_MS,
+                "queue.buffering.max.messages": QUEUE_RECORDS_MAX,
+                "queue.buffering.max.kbytes": QUEUE_KBYTES_MAX,
+            }
+        )
+        self._appended = 0
+
+    def append(
+        self,
+        topic: str,
+        value: bytes,
+        *,
+        key: bytes | None = None,
+        partition: int | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        timestamp_ms: int = 0,
+    ) -> None:
+        """Queue one record; waits while the queue is full. `timestamp_ms` 0 lets librdkafka stamp it."""
+        number = -1 if partition is None else partition
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value, key, number, self._delivered, timestamp=timestamp_ms, headers=list(headers)
+                )
+                break
+            except BufferError:
+                self._producer.poll(_POLL_S)
+                self._raise_failures()
+            except confluent_kafka.KafkaException as error:
+                if error.args[0].code() == confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise BadRecord(
+                        "too_large", f"expected at most {RECORD_BYTES_MAX} bytes, was {len(value)}"
+                    ) from error
+                raise Unavailable("the broker", str(error)) from error
+        self._appended += 1
+        if not self._appended & 0x3FF:  # serve callbacks now and then: their queue is unbounded otherwise
+            self._producer.poll(0)
+            self._raise_failures()
+
+    def poll(self) -> None:
+        """Serve delivery callbacks. Raises Undelivered when one brought an error."""
+        self._producer.poll(0)
+        self._raise_failures()
+
+    def pending(self) -> int:
+        """Records that are queued or in flight."""
+        return len(self._producer)
+
+    def flush(self, timeout_s: float = 30.0) -> None:
+        """Wait for every delivery callback."""
+        left = self._producer.flush(timeout_s)
+        self._raise_failures()
+        if left:
+            raise Undelivered(left, f"no confirmation within {timeout_s} s")
+
+    def close(self) -> None:
+        """Flush; librdkafka closes with the object."""
+        self.flush()
+
+    def _delivered(self, error: confluent_kafka.KafkaError | None, message: confluent_kafka.Message) -> None:
+        if error is not None:
+            self._failures.append(f"{message.topic()}: {error}")
+
+    def _raise_failures(self) -> None:
+        if self._failures:
+            failures, self._failures = self._failures, []
+            raise Undelivered(len(failures), failures[0])
+
+
+class KafkaReader:
+    """A consumer with explicit positions. An offset outside the log is an error, never a reset."""
+
+    def __init__(self, consumer: confluent_kafka.Consumer, positions: Mapping[TopicPartition, int]) -> None:
+        self._consumer = consumer
+        consumer.assign(
+            [confluent_kafka.TopicPartition(t, number, offset) for (t, number), offset in positions.items()]
+        )
+
+    def read(self, records_max: int, timeout_s: float) -> list[Record]:
+        """Up to `records_max` records. Raises Unavailable when the broker reports an error that is not passing."""
+        records: list[Record] = []
+        for message in self._consumer.consume(records_max, timeout_s):
+            if (error := message.error()) is not None:
+                if error.retriable() or error.code() in _PASSING:
+                    continue  # librdkafka keeps trying by itself; lag shows it
+                raise Unavailable("the broker", f"{message.topic()}-{message.partition()}: {error}")
+            records.append(_record(message))
+        return records
+
+    def close(self) -> None:
+        """Let go of the partitions."""
+        with contextlib.suppress(RuntimeError):  # closed before
+            self._consumer.close()
+
+
+def _record(message: Any) -> Record:  # the library types every field as optional; a message without error has them
+    return Record(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        message.timestamp()[1],
+        message.key(),
+        tuple(message.headers() or ()),
+        message.value(),
+    )
+
+
+_PASSING = frozenset(
+    {
+        confluent_kafka.KafkaError._TRANSPORT,  # noqa: SLF001  # the constants have no public names
+        confluent_kafka.KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+        confluent_kafka.KafkaError._TIMED_OUT,  # noqa: SLF001
+        confluent_kafka.KafkaError._RESOLVE,  # noqa: SLF001
+    }
+)

@@ -1,0 +1,200 @@
+"""The log as a few words: a record, an appender, a reader. `MemoryLog` is the honest small one; Kafka is in `kafka`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from topics.errors import Unavailable
+
+TopicPartition = tuple[str, int]
+
+
+class Record(NamedTuple):
+    """One record as it stands on the log. `timestamp_ms` is the writer's (CreateTime)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    value: bytes
+
+    @property
+    def next_offset(self) -> int:
+        """Where a reader stands after this record; the only place that says `+ 1`."""
+        return self.offset + 1
+
+
+class Watermarks(NamedTuple):
+    """A partition holds the offsets [low, high)."""
+
+    low: int
+    high: int
+
+
+class Appender(Protocol):
+    """Appends records in order per partition. Nothing is stored for sure before `flush` returns."""
+
+    def append(
+        self,
+        topic: str,
+        value: bytes,
+        *,
+        key: bytes | None = None,
+        partition: int | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        timestamp_ms: int = 0,
+    ) -> None:
+        """Queue one record; blocks (never drops) while the bounded queue is full. Raises Undelivered, BadRecord."""
+
+    def flush(self, timeout_s: float = 30.0) -> None:
+        """Return when every queued record is confirmed. Raises Undelivered with the number that is not."""
+
+    def close(self) -> None:
+        """Flush and let go."""
+
+
+class Reader(Protocol):
+    """Reads assigned partitions from explicit offsets; never resets an offset by itself."""
+
+    def read(self, records_max: int, timeout_s: float) -> list[Record]:
+        """Up to `records_max` records, in order per partition; empty when none came in `timeout_s`."""
+
+    def close(self) -> None:
+        """Let go of the partitions."""
+
+
+class Log(Protocol):
+    """What the rest of the project needs of a log."""
+
+    def create(self, topics: Mapping[str, Mapping[str, str]], partitions: int) -> list[str]:
+        """Create absent topics (name -> settings); returns the names created. Raises TopicMismatch, Unavailable."""
+
+    def partition_counts(self) -> dict[str, int]:
+        """Topic -> number of partitions."""
+
+    def watermarks(self, topics: Iterable[str]) -> dict[TopicPartition, Watermarks]:
+        """[low, high) of every partition of `topics`. Raises Unavailable for an unknown topic."""
+
+    def appender(self) -> Appender:
+        """A new appender."""
+
+    def reader(self, positions: Mapping[TopicPartition, int]) -> Reader:
+        """A reader of these partitions from these offsets. Raises Unavailable."""
+
+
+class MemoryLog:
+    """A log in this process, for tests of pure code. It keeps order and offsets; it has no other process and no disk."""
+
+    def __init__(self) -> None:
+        self._partitions: dict[str, list[list[Record]]] = {}
+
+    def create(self, topics: Mapping[str, Mapping[str, str]], partitions: int) -> list[str]:
+        """Create absent topics."""
+        created = [name for name in topics if name not in self._partitions]
+        for name in created:
+            self._partitions[name] = [[] for _ in range(partitions)]
+        return created
+
+    def partition_counts(self) -> dict[str, int]:
+        """Topic -> number of partitions."""
+        return {name: len(partitions) for name, partitions in self._partitions.items()}
+
+    def watermarks(self, topics: Iterable[str]) -> dict[TopicPartition, Watermarks]:
+        """[0, length) of every partition."""
+        return {
+            (topic, number): Watermarks(0, len(records))
+            for topic in topics
+            for number, records in enumerate(self._topic(topic))
+        }
+
+    def appender(self) -> "MemoryAppender":
+        """A new appender."""
+        return MemoryAppender(self)
+
+    def reader(self, positions: Mapping[TopicPartition, int]) -> "MemoryReader":
+        """A reader from these offsets."""
+        for (topic, number), offset in positions.items():
+            length = len(self._topic(topic)[number])
+            if not 0 <= offset <= length:
+                raise Unavailable("the log", f"offset {offset} of {topic}-{number} is outside [0, {length}]")
+        return MemoryReader(self, dict(positions))
+
+    def _topic(self, topic: str) -> list[list[Record]]:
+        if topic not in self._partitions:
+            raise Unavailable("the log", f"unknown topic {topic!r}; run `tapefold migrate`")
+        return self._partitions[topic]
+
+
+class MemoryAppender:
+    """Appends to a MemoryLog at once: its `flush` has nothing to wait for."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self._log = log
+
+    def append(
+        self,
+        topic: str,
+        value: bytes,
+        *,
+        key: bytes | None = None,
+        partition: int | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        timestamp_ms: int = 0,
+    ) -> None:
+        """Append one record."""
+        partitions = self._log._topic(topic)  # noqa: SLF001  # the two halves of one class
+        number = partition_of(key, len(partitions)) if partition is None else partition
+        records = partitions[number]
+        records.append(Record(topic, number, len(records), timestamp_ms, key, tuple(headers), value))
+
+    def flush(self, timeout_s: float = 30.0) -> None:
+        """Nothing is ever pending."""
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+class MemoryReader:
+    """Reads a MemoryLog from explicit offsets."""
+
+    def __init__(self, log: MemoryLog, positions: dict[TopicPartition, int]) -> None:
+        self._log = log
+        self._positions = positions
+
+    def read(self, records_max: int, timeout_s: float) -> list[Record]:  # noqa: ARG002  # a memory log never waits
+        """Up to `records_max` records, partition after partition."""
+        records: list[Record] = []
+        for (topic, number), offset in self._positions.items():
+            part = self._log._topic(topic)[number][offset : offset + records_max - len(records)]  # noqa: SLF001
+            if part:
+                records += part
+                self._positions[topic, number] = part[-1].next_offset
+        return records
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+_M = 0x5BD1E995
+_MASK = 0xFFFFFFFF
+
+
+def partition_of(key: bytes | None, partitions: int) -> int:
+    """The partition of `key`: murmur2 as in Kafka's Java client (org.apache.kafka.common.utils.Utils.murmur2).
+
+    A record without a key goes to partition 0 here; real clients may choose any.
+    """
+    if key is None:
+        return 0
+    h = (0x9747B28C ^ len(key)) & _MASK
+    whole = len(key) & ~3
+    for i in range(0, whole, 4):
+        k = int.from_bytes(key[i : i + 4], "little") * _M & _MASK
+        k = (k ^ k >> 24) * _M & _MASK
+        h = (h * _M & _MASK) ^ k
+    if tail := key[whole:]:
+        h = (h ^ int.from_bytes(tail, "little")) * _M & _MASK
+    h = (h ^ h >> 13) * _M & _MASK
+    h ^= h >> 15
+    return (h & 0x7FFFFFFF) % partitions
