@@ -195,14 +195,14 @@ class Batch:
     def _close(self, clock: watermark.State, market_ticker: str, watermark_ns: int) -> None:
         market = self._market_state(market_ticker)
 
-        def reached(conn: str) -> int:
-            return min(watermark.reached_ns(clock, FACT_BOOK, number, conn) for number in range(self._partitions))
+        def heard(conn: str) -> watermark.Heard:
+            return watermark.heard(clock, FACT_BOOK, self._partitions, conn)
 
         def minutes(minute: int) -> bars.Minute:
             return self._minute_state(market_ticker, minute)
 
         touched = self._touched.setdefault(market_ticker, {})
-        for minute in bars.close_minutes(market, watermark_ns, reached, minutes):
+        for minute in bars.close_minutes(market, watermark_ns, heard, minutes):
             touched[minute] = True
         if bars.needs_watermark(market):
             late = any(session.late_from is not None for session in market.sessions.values())

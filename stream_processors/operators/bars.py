@@ -6,7 +6,7 @@ session that stood (trusted, and heard of past the minute's end) and had started
 has passed its end; a fact that comes later revises it. Minutes without trades lie between the market's first and last
 timed fact, or run to its close where the close was announced.
 
-rev = 2 x (distinct (trade, known_ns) pairs + quote changes folded, of all sessions counted) + closed.
+rev = 2 x (distinct (trade, known_ns) pairs + quote changes folded and quotes fixed, of all sessions counted) + closed.
 """
 
 from bisect import bisect_right
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct, field
 
 from topics.events import Bar, Cause, KnownBy, Trade
-from topics.units import NS_PER_MINUTE, NS_PER_MS
+from topics.units import NS_PER_MINUTE, NS_PER_MS, NS_PER_S
 
 EMPTY_MINUTES_MAX = 44_640  # 31 days: no market is silent longer and still open; past it a time stamp is nonsense
 
@@ -40,7 +40,7 @@ class Point(Struct, array_like=True, frozen=True):
 class Session(Struct, array_like=True):
     """Quotes of one book session, by rising minute. order: (start_ns, first offset); the least is preferred.
 
-    late_from: first closed minute for which a point came after it had closed.
+    late_from: first closed minute that this session has still to speak for, because its point or its beat came late.
     """
 
     conn: str
@@ -90,6 +90,9 @@ class Minute(Struct, array_like=True):
     changes: dict[str, int] = field(default_factory=dict)
 
 
+LEASE_NS = 30 * NS_PER_S  # how long a session that never beat is waited for
+
+Heard = Callable[[str], tuple[int, bool]]
 MinuteStates = Callable[[int], Minute]  # the state of a minute, for change; the caller keeps it
 
 
@@ -208,12 +211,12 @@ def announce_close(market: Market, close_ns: int, known_ns: int) -> None:
         market.close_minute = -(-close_ns // NS_PER_MINUTE)
 
 
-def close_minutes(market: Market, watermark_ns: int, reached: Callable[[str], int], minutes: MinuteStates) -> list[int]:
+def close_minutes(market: Market, watermark_ns: int, heard: Heard, minutes: MinuteStates) -> list[int]:
     """Close what the watermark has passed; returns the minutes whose bars changed.
 
-    reached: how far a connection has surely told (ns), -1 when unknown.
+    heard: connection -> (how far it has surely told in ns, -1 when it never did; whether it is gone).
     """
-    changed = _late_quotes(market, reached, minutes)
+    changed = _late_quotes(market, watermark_ns, heard, minutes)
     if market.first is None or market.last is None or market.closed_to is None:
         return changed
     end = market.last + 1
@@ -225,7 +228,7 @@ def close_minutes(market: Market, watermark_ns: int, reached: Callable[[str], in
     for minute in range(market.closed_to, end):
         state = minutes(minute)
         state.closed = True
-        _fix_quote(market, state, minute, reached)
+        _fix_quote(market, state, minute, heard)
         changed.append(minute)
     market.closed_to = max(market.closed_to, end)
     for session in market.sessions.values():
@@ -243,44 +246,53 @@ def needs_watermark(market: Market) -> bool:
     return market.closed_to <= max(market.last, (market.close_minute or 0) - 1)
 
 
-def _fix_quote(market: Market, state: Minute, minute: int, reached: Callable[[str], int]) -> None:
+def _fix_quote(market: Market, state: Minute, minute: int, heard: Heard) -> None:
+    """Choose the quote of a minute that closes. A session that was not heard past its end may still speak, late."""
     end_ns = (minute + 1) * NS_PER_MINUTE
     state.changes = {}
-    best: Session | None = None
     for key, session in market.sessions.items():
         point = session.at(minute)
         if point is None:
             continue
+        clock_ns, gone = heard(session.conn)
+        if clock_ns >= end_ns:
+            _speak(state, key, session, point)
+            continue
         state.changes[key] = point.changes
-        if point.trusted and reached(session.conn) >= end_ns and (best is None or session.order < best.order):
-            best, state.quote, state.quote_order = session, point, session.order
+        if not gone:
+            session.late_from = minute if session.late_from is None else min(session.late_from, minute)
 
 
-def _late_quotes(market: Market, reached: Callable[[str], int], minutes: MinuteStates) -> list[int]:
-    """Quotes that came after their minute had closed: they count where no earlier session's quote stands."""
+def _speak(state: Minute, key: str, session: Session, point: Point) -> None:
+    """Let a session that was heard past the minute's end say its quote; the earliest trusted one holds."""
+    state.changes[key] = point.changes + 1
+    if state.quote_order is None or session.order <= state.quote_order:
+        if point.trusted:
+            state.quote, state.quote_order = point, session.order
+        elif session.order == state.quote_order:
+            state.quote, state.quote_order = None, None
+
+
+def _late_quotes(market: Market, watermark_ns: int, heard: Heard, minutes: MinuteStates) -> list[int]:
+    """Quotes for minutes that closed before them. A session that was not there then counts only where none stood."""
     changed: list[int] = []
     for key, session in market.sessions.items():
         if session.late_from is None or market.closed_to is None or market.first is None:
             continue
-        heard_to = min(market.closed_to, reached(session.conn) // NS_PER_MINUTE)
+        clock_ns, gone = heard(session.conn)
+        heard_to = min(market.closed_to, clock_ns // NS_PER_MINUTE)
         for minute in range(max(session.late_from, market.first), heard_to):
             point = session.at(minute)
-            if point is None:
-                continue
             state = minutes(minute)
-            if state.quote_order is not None and state.quote_order < session.order:
+            if point is None or state.changes.get(key) == point.changes + 1:
                 continue
-            if not point.trusted and state.quote_order != session.order:
+            stands = state.quote_order is not None and state.quote_order < session.order
+            if key not in state.changes and (stands or not point.trusted):
                 continue
-            if state.changes.get(key) == point.changes:
-                continue
-            state.quote, state.quote_order = (point, session.order) if point.trusted else (None, None)
-            state.changes[key] = point.changes
+            _speak(state, key, session, point)
             changed.append(minute)
-        if heard_to >= market.closed_to:
-            session.late_from = None
-        else:
-            session.late_from = max(session.late_from, heard_to)
+        lost = gone or (clock_ns < 0 and watermark_ns > (session.late_from + 1) * NS_PER_MINUTE + LEASE_NS)
+        session.late_from = None if lost or heard_to >= market.closed_to else max(session.late_from, heard_to)
     return changed
 
 

@@ -98,12 +98,7 @@ def step(state: State, facts: Iterable[BookFact]) -> tuple[State, Output]:
         else:
             _delta(book, fact, output)
         output.tops.append(_top(book, fact, seq))
-        minute = minute_of(fact.event_ns)
-        before = output.quotes.get((key, minute))
-        own_time = isinstance(fact, BookDelta) and fact.event_by == "exchange"
-        output.quotes[key, minute] = _quote(
-            book, key, fact, minute, own_time or (before is not None and before.own_time)
-        )
+        _keep_quote(output, book, key, fact, own_time=isinstance(fact, BookDelta) and fact.event_by == "exchange")
     return state, output
 
 
@@ -158,9 +153,7 @@ def _gap(state: State, book: Book, fact: Gap, output: Output) -> None:
         book.ended = fact.to_seq is None
         book.changes += 1
         state.gaps.append(row)
-        minute = minute_of(fact.event_ns)
-        key = f"{fact.conn}/{fact.sid}"
-        output.quotes[key, minute] = _quote(book, key, fact, minute, own_time=False)
+        _keep_quote(output, book, f"{fact.conn}/{fact.sid}", fact, own_time=False)
     output.gaps.append(row)
 
 
@@ -198,9 +191,11 @@ def _bid_ask(book: Book) -> tuple[int | None, int | None]:
     return book.best_yes, None if book.best_no is None else E6_PER_DOLLAR - book.best_no
 
 
-def _quote(book: Book, key: str, fact: BookFact, minute: int, own_time: bool) -> Quote:
+def _keep_quote(output: Output, book: Book, key: str, fact: BookFact, *, own_time: bool) -> None:
+    minute = minute_of(fact.event_ns)
+    before = output.quotes.get((key, minute))
     bid, ask = _bid_ask(book)
-    return Quote(
+    output.quotes[key, minute] = Quote(
         fact.market_ticker,
         key,
         book.conn,
@@ -213,7 +208,7 @@ def _quote(book: Book, key: str, fact: BookFact, minute: int, own_time: bool) ->
         ask,
         fact.known_ns,
         fact.known_by,
-        own_time,
+        own_time or (before is not None and before.own_time),
     )
 
 

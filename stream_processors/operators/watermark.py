@@ -6,6 +6,7 @@ bye, or fell silent for its lease while another went on, is not waited for.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
@@ -23,7 +24,10 @@ class Pulse(Struct, array_like=True):
 
 
 class State(Struct, array_like=True):
-    """lanes: `topic/raw partition` -> connection -> Pulse. watermark_ns never falls. idle: nothing is open."""
+    """lanes: `topic/raw partition` -> connection -> Pulse. watermark_ns never falls.
+
+    open_markets: those with an open minute; True: look at them at the next beat, whatever its time.
+    """
 
     lanes: dict[str, dict[str, Pulse]] = field(default_factory=dict)
     watermark_ns: int | None = None
@@ -63,7 +67,20 @@ def _lane_clock_ns(lane: dict[str, Pulse]) -> int:
     return min(waited, default=newest_ns)
 
 
-def reached_ns(state: State, topic: str, raw_partition: int, conn: str) -> int:
-    """How far `conn` has told on this lane; -1 when it never beat there."""
-    pulse = state.lanes.get(f"{topic}/{raw_partition}", {}).get(conn)
-    return -1 if pulse is None else pulse.clock_ns
+class Heard(NamedTuple):
+    """How far a connection has told on all lanes of a topic, -1 when it never did; gone: it will tell no more."""
+
+    clock_ns: int
+    gone: bool
+
+
+def heard(state: State, topic: str, raw_partitions: int, conn: str) -> Heard:
+    """What is known of `conn`. A connection without any beat is gone once the watermark has left it behind."""
+    clocks, gone = [], False
+    for number in range(raw_partitions):
+        lane = state.lanes.get(f"{topic}/{number}", {})
+        pulse = lane.get(conn)
+        clocks.append(-1 if pulse is None else pulse.clock_ns)
+        if pulse is not None:
+            gone = gone or pulse.bye or pulse.clock_ns + pulse.lease_ns < max(p.clock_ns for p in lane.values())
+    return Heard(min(clocks), gone)
