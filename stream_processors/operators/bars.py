@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct, field
 
 from topics.events import Bar, Cause, KnownBy, Trade
-from topics.units import NS_PER_MINUTE, NS_PER_MS, NS_PER_S
+from topics.units import NS_PER_MINUTE, NS_PER_MS
 
 EMPTY_MINUTES_MAX = 44_640  # 31 days: no market is silent longer and still open; past it a time stamp is nonsense
 
@@ -89,8 +89,6 @@ class Minute(Struct, array_like=True):
     quote: Point | None = None
     changes: dict[str, int] = field(default_factory=dict)
 
-
-LEASE_NS = 30 * NS_PER_S  # how long a session that never beat is waited for
 
 Heard = Callable[[str], tuple[int, bool]]
 MinuteStates = Callable[[int], Minute]  # the state of a minute, for change; the caller keeps it
@@ -216,7 +214,7 @@ def close_minutes(market: Market, watermark_ns: int, heard: Heard, minutes: Minu
 
     heard: connection -> (how far it has surely told in ns, -1 when it never did; whether it is gone).
     """
-    changed = _late_quotes(market, watermark_ns, heard, minutes)
+    changed = _late_quotes(market, heard, minutes)
     if market.first is None or market.last is None or market.closed_to is None:
         return changed
     end = market.last + 1
@@ -273,7 +271,7 @@ def _speak(state: Minute, key: str, session: Session, point: Point) -> None:
             state.quote, state.quote_order = None, None
 
 
-def _late_quotes(market: Market, watermark_ns: int, heard: Heard, minutes: MinuteStates) -> list[int]:
+def _late_quotes(market: Market, heard: Heard, minutes: MinuteStates) -> list[int]:
     """Quotes for minutes that closed before them. A session that was not there then counts only where none stood."""
     changed: list[int] = []
     for key, session in market.sessions.items():
@@ -291,8 +289,7 @@ def _late_quotes(market: Market, watermark_ns: int, heard: Heard, minutes: Minut
                 continue
             _speak(state, key, session, point)
             changed.append(minute)
-        lost = gone or (clock_ns < 0 and watermark_ns > (session.late_from + 1) * NS_PER_MINUTE + LEASE_NS)
-        session.late_from = None if lost or heard_to >= market.closed_to else max(session.late_from, heard_to)
+        session.late_from = None if gone or heard_to >= market.closed_to else max(session.late_from, heard_to)
     return changed
 
 

@@ -75,7 +75,7 @@ class Heard(NamedTuple):
 
 
 def heard(state: State, topic: str, raw_partitions: int, conn: str) -> Heard:
-    """What is known of `conn`. A connection without any beat is gone once the watermark has left it behind."""
+    """What is known of `conn`. One that never beat is not gone: its first beat may still come."""
     clocks, gone = [], False
     for number in range(raw_partitions):
         lane = state.lanes.get(f"{topic}/{number}", {})
