@@ -1,0 +1,5 @@
+"""`python -m tapefold` is the command `tapefold`."""
+
+from tapefold.cli import main
+
+main()

@@ -1,0 +1,295 @@
+"""The command `tapefold`."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+from rich.console import Console
+
+from sinks.tables import StatementRefused
+from tapefold import demo as demo_queries
+from tapefold import query, services, wiring
+from tapefold.local.errors import LocalError
+from tapefold.local.jars import ensure_jars
+from tapefold.local.store import server as store_server
+from tapefold.screen import Screen
+from tapefold.settings import DEFAULT_STATE_DIR, Settings, load_settings
+from tapefold.simulators.kalshi import server as kalshi_simulator
+from tapefold.simulators.kalshi.faults import Faults
+from tapefold.simulators.kalshi.keys import ensure_keypair
+from tapefold.simulators.kalshi.recording import BadRecording
+from tapefold.stack import POLL_S, Recording, Stack
+from tapefold.supervisor import EXIT_REFUSED
+from topics.errors import TapefoldError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+run_app = typer.Typer(no_args_is_help=True, help="Run one service in this terminal.")
+simulate_app = typer.Typer(no_args_is_help=True, help="Simulate an upstream, in its own protocol.")
+app.add_typer(run_app, name="run")
+app.add_typer(simulate_app, name="simulate")
+
+StateDir = Annotated[Path, typer.Option("--state-dir", help="Folder of the broker, the store and the agents' states.")]
+Frames = Annotated[
+    list[Path], typer.Option("--frames", help="Recorded frames: NDJSON files (gzip or plain) or folders; repeatable.")
+]
+Speed = Annotated[str, typer.Option(help="Recorded seconds per second: a number such as 1 or 60, or max.")]
+DropSeq = Annotated[int | None, typer.Option(help="Do not send the frame with this seq, once per subscription.")]
+Stall = Annotated[float | None, typer.Option(help="Fall silent once, for this many seconds.")]
+DisconnectEvery = Annotated[int | None, typer.Option(help="Cut the connection after every N frames.")]
+Duplicate = Annotated[float, typer.Option(help="Send each frame twice with this probability.")]
+Seed = Annotated[int, typer.Option(help="Seed of the simulator's chance.")]
+StallAfter = Annotated[int, typer.Option(help="Frames before the silence of --stall begins.")]
+Outage = Annotated[float, typer.Option("--outage-s", help="Recorded seconds that pass unheard after each cut.")]
+Once = Annotated[bool, typer.Option("--once", help="End when the upstream has closed and every stage has drained.")]
+
+
+def _state_dir(given: Path, settings: Settings) -> Path:
+    chosen = settings.tapefold_state_dir if given == DEFAULT_STATE_DIR else given
+    chosen.mkdir(parents=True, exist_ok=True)
+    return chosen.resolve()
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not speed > 0:
+        raise typer.BadParameter(f"expected a number above 0, or max, was {text!r}", param_hint="--speed")
+    return speed
+
+
+@app.command()
+def up(  # noqa: PLR0917  # each is a flag
+    frames: Frames = [],  # noqa: B006  # typer reads the default, nobody changes it
+    speed: Speed = "1",
+    once: Once = False,
+    drop_seq: DropSeq = None,
+    stall: Stall = None,
+    stall_after: StallAfter = 1_000,
+    disconnect_every: DisconnectEvery = None,
+    outage_s: Outage = 2.0,
+    duplicate: Duplicate = 0.0,
+    seed: Seed = 1,
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """Run broker, store, migrations, producers, agents and sink in this terminal; Ctrl-C stops them in order."""
+    _speed(speed)
+    options = ["--stall-after", str(stall_after), "--outage-s", str(outage_s), "--duplicate", str(duplicate)]
+    options += ["--seed", str(seed)]
+    for flag, value in (("--drop-seq", drop_seq), ("--stall", stall), ("--disconnect-every", disconnect_every)):
+        options += [] if value is None else [flag, str(value)]
+    recording = Recording(tuple(frames), speed, tuple(options)) if frames else None
+    _run_stack(state_dir, recording, once=once, show_demo=False)
+
+
+@app.command()
+def demo(once: Once = False, speed: Speed = "max", state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
+    """Record the shipped weather market days, print what came of it and three queries with their answers."""
+    _speed(speed)
+    _run_stack(state_dir, Recording((demo_queries.FRAMES,), speed), once=once, show_demo=True)
+
+
+def _run_stack(given: Path, recording: Recording | None, *, once: bool, show_demo: bool) -> None:
+    settings = load_settings()
+    console = Console()
+    screen = Screen(console)
+    stack = Stack(settings, _state_dir(given, settings), screen.say)
+    with wiring.stop_on_signals() as stop:
+        try:
+            stack.start(recording, until_closed=once or recording is not None)
+            drained = False
+            with screen.live():
+                while not stop.is_set() and not (once and drained):
+                    stack.supervisor.look()
+                    screen.look(stack.supervisor, stack.log, stack.tables)
+                    if not drained and stack.upstream_ended():
+                        screen.note("the upstream has closed; draining")
+                        stack.drain(lambda text: _tick(screen, stack, text))
+                        drained = True
+                        screen.note("drained; Ctrl-C stops all services in order")
+                        if show_demo:
+                            demo_queries.show(console, stack.tables)
+                    time.sleep(POLL_S)
+        finally:
+            screen.say("stopping")
+            stack.stop()
+
+
+def _tick(screen: Screen, stack: Stack, text: str) -> None:
+    screen.note(text)
+    screen.look(stack.supervisor, stack.log, stack.tables)
+
+
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(help="A statement in ClickHouse's SQL.")],
+    output_format: Annotated[
+        Literal["table", "json", "csv", "arrow"],
+        typer.Option("--format", help="json: an array of rows, decimals as strings; arrow: a stream."),
+    ] = "table",
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """Ask the store, whether the stack runs or not."""
+    settings = load_settings()
+    with query.opened_tables(settings, _state_dir(state_dir, settings)) as tables:
+        sys.stdout.buffer.write(query.answer(tables, statement, output_format))
+        sys.stdout.flush()
+
+
+@app.command()
+def migrate(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
+    """Create the topics and the tables on the running (or configured) broker and store."""
+    settings = load_settings()
+    folder = _state_dir(state_dir, settings)
+    log, tables = wiring.open_log(settings, folder), wiring.open_tables(settings, folder)
+    created, applied, version = wiring.migrate(settings, log, tables)
+    typer.echo(f"topics created: {', '.join(created) or 'none'}")
+    typer.echo(f"migrations applied: {', '.join(applied) or 'none'}; schema version {version}")
+
+
+@app.command()
+def setup() -> None:
+    """Fetch what the embedded broker needs (once per machine)."""
+    ensure_jars(typer.echo)
+
+
+@run_app.command("store")
+def run_store(
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    host: Annotated[str, typer.Option(help="A loopback address; others are refused.")] = "127.0.0.1",
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """The embedded store: ClickHouse's HTTP interface over chdb."""
+    store_server.serve(_state_dir(state_dir, load_settings()), host=host, port=port, on_ready=typer.echo)
+
+
+@run_app.command("broker")
+def run_broker(
+    port: Annotated[int | None, typer.Option(help="Without it the last one, or a free one.")] = None,
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """The embedded Kafka broker."""
+    from tapefold.local.kafka import LocalKafka  # noqa: PLC0415  # only this command needs it
+
+    with (
+        wiring.stop_on_signals() as stop,
+        LocalKafka(_state_dir(state_dir, load_settings()), port=port, progress=typer.echo) as broker,
+    ):
+        typer.echo(broker.address.bootstrap)
+        while not stop.wait(1.0):
+            broker.check()
+
+
+@run_app.command("ws")
+def run_ws(
+    until_closed: Annotated[
+        bool, typer.Option("--until-closed", help="End when the exchange closes in order.")
+    ] = False,
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """Record Kalshi's WebSocket (KALSHI_SERIES, KALSHI_MARKETS, KALSHI_API_KEY_ID, KALSHI_PRIVATE_KEY_PATH)."""
+    settings = _service("ws")
+    services.run_ws(settings, _state_dir(state_dir, settings), until_closed=until_closed)
+
+
+@run_app.command("ingest")
+def run_ingest(slot: Annotated[str, typer.Option()] = "0", state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
+    """Parse raw records into facts."""
+    settings = _service("ingest")
+    services.run_agents(settings, _state_dir(state_dir, settings), "ingest", slot)
+
+
+@run_app.command("fold")
+def run_fold(slot: Annotated[str, typer.Option()] = "0", state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
+    """Fold facts into books, bars and gaps."""
+    settings = _service("fold")
+    services.run_agents(settings, _state_dir(state_dir, settings), "fold", slot)
+
+
+@run_app.command("sink")
+def run_sink(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
+    """Write the log into ClickHouse."""
+    settings = _service("sink")
+    services.run_sink(settings, _state_dir(state_dir, settings))
+
+
+def _service(name: str) -> Settings:
+    settings = load_settings()
+    wiring.configure_logging(settings, name)
+    if parent := os.environ.get(services.PARENT_VARIABLE):
+        services.follow_parent(int(parent))
+    return settings
+
+
+@simulate_app.command("kalshi")
+def simulate_kalshi(  # noqa: PLR0917  # each is a flag
+    frames: Frames,
+    speed: Speed = "1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    drop_seq: DropSeq = None,
+    stall: Stall = None,
+    stall_after: StallAfter = 1_000,
+    disconnect_every: DisconnectEvery = None,
+    outage_s: Outage = 2.0,
+    duplicate: Duplicate = 0.0,
+    seed: Seed = 1,
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """Kalshi's WebSocket and market list, replaying recorded frames. Prints the variables that point `run ws` at it."""
+    settings = _service("simulator")
+    key_id, key_path, public_key = ensure_keypair(_state_dir(state_dir, settings) / "keys")
+    try:
+        faults = Faults(
+            drop_seq=drop_seq,
+            stall_s=stall,
+            stall_after_frames=stall_after,
+            disconnect_every_frames=disconnect_every,
+            outage_s=outage_s,
+            duplicate_probability=duplicate,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+    def ready(url: str) -> None:
+        typer.echo(f"KALSHI_WS_URL={url}")
+        typer.echo(f"KALSHI_REST_URL={url.replace('ws://', 'http://').removesuffix('/ws/v2')}/v2")
+        typer.echo(f"KALSHI_API_KEY_ID={key_id}")
+        typer.echo(f"KALSHI_PRIVATE_KEY_PATH={key_path}")
+
+    async def simulate() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        counters = await kalshi_simulator.serve(
+            frames,
+            public_key=public_key,
+            key_id=key_id,
+            port=port,
+            speed=_speed(speed),
+            faults=faults,
+            seed=seed,
+            on_ready=ready,
+            clock_ms=wiring.now_ms,
+            stop=stop,
+        )
+        typer.echo(str(counters))
+
+    asyncio.run(simulate())
+
+
+def main() -> NoReturn:
+    """Run the command; errors that we raise on purpose end it with their words alone."""
+    try:
+        app(standalone_mode=True)
+    except (TapefoldError, LocalError, BadRecording, StatementRefused) as error:
+        typer.echo(f"tapefold: {error}", err=True)
+        sys.exit(EXIT_REFUSED)
+    sys.exit(0)

@@ -1,0 +1,55 @@
+"""How far each stage is: end offsets against commits. Used by the status screen and to drain."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from sinks.tables import Tables
+from stream_processors.app import app_id
+from topics.catalog import FOLD_TOPICS, RAW_TOPICS, SINK_TOPICS
+from topics.kafka import KafkaLog
+from topics.log import TopicPartition, Watermarks
+
+
+class Lag(Struct, frozen=True):
+    """Records on the log, and what each stage has still to take. written: records that raw topics hold."""
+
+    written: int
+    ingest: int
+    fold: int
+    sink: int
+
+
+def high(log: KafkaLog, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    """End offsets."""
+    return {partition: marks.high for partition, marks in log.watermarks(topics).items()}
+
+
+def group_behind(log: KafkaLog, stage: str, ends: dict[TopicPartition, int]) -> int:
+    """Records before `ends` that the agents of a stage have not committed."""
+    committed = log.committed(app_id("ingest" if stage == "ingest" else "fold"), ends)
+    return sum(max(end - committed.get(partition, 0), 0) for partition, end in ends.items())
+
+
+def sink_behind(tables: Tables, ends: dict[TopicPartition, int]) -> int:
+    """Records before `ends` that the sink has no commit row for."""
+    rows = tables.query_rows("SELECT topic, partition, max(next) FROM tapefold.sink_commits GROUP BY topic, partition")
+    committed = {(topic, partition): position for topic, partition, position in rows.rows}
+    return sum(max(end - committed.get(partition, 0), 0) for partition, end in ends.items())
+
+
+def lag(log: KafkaLog, tables: Tables) -> Lag:
+    """All stages at one moment."""
+    marks: dict[TopicPartition, Watermarks] = log.watermarks({*RAW_TOPICS, *FOLD_TOPICS, *SINK_TOPICS})
+
+    def ends(topics: Iterable[str]) -> dict[TopicPartition, int]:
+        wanted = set(topics)
+        return {partition: mark.high for partition, mark in marks.items() if partition[0] in wanted}
+
+    raw = ends(RAW_TOPICS)
+    return Lag(
+        sum(raw.values()),
+        group_behind(log, "ingest", raw),
+        group_behind(log, "fold", ends(FOLD_TOPICS)),
+        sink_behind(tables, ends(SINK_TOPICS)),
+    )

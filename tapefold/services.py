@@ -1,0 +1,126 @@
+"""The services, each a process of its own: what `tapefold run NAME` does."""
+
+import asyncio
+import os
+import random
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from producers.beat import TapeClock, WallClock
+from producers.kalshi import rest, socket
+from producers.kalshi.auth import Signer
+from sinks.writer import SinkWriter
+from stream_processors import app as agents
+from tapefold import wiring
+from tapefold.settings import Settings
+from topics.catalog import CODE_VERSION
+from topics.errors import SettingsError
+
+PARENT_VARIABLE = "TAPEFOLD_PARENT_PID"
+_PARENT_POLL_S = 0.5
+
+
+def follow_parent(parent_pid: int) -> None:
+    """End this process, in order, when the one that started it is gone: no stray service holds a folder for ever."""
+
+    def watch() -> None:
+        waiting = threading.Event()
+        while os.getppid() == parent_pid:
+            waiting.wait(_PARENT_POLL_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="follow-parent", daemon=True).start()
+
+
+def run_ws(settings: Settings, state_dir: Path, *, until_closed: bool) -> None:
+    """Record Kalshi's WebSocket until SIGTERM, or until the exchange closes in order."""
+    if settings.kalshi_api_key_id is None or settings.kalshi_private_key_path is None:
+        raise SettingsError("KALSHI_API_KEY_ID and KALSHI_PRIVATE_KEY_PATH: expected both, was not set")
+    if not settings.markets() and not settings.series():
+        raise SettingsError("KALSHI_MARKETS or KALSHI_SERIES: expected at least one ticker, was empty")
+    try:
+        signer = Signer(settings.kalshi_api_key_id, settings.kalshi_private_key_path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"KALSHI_PRIVATE_KEY_PATH: expected a readable PEM file, was {error}") from error
+    log = wiring.open_log(settings, state_dir)
+    configuration = socket.SocketSettings(
+        url=settings.kalshi_ws_url,
+        partitions=wiring.partitions_of(log),
+        tickers=settings.markets(),
+        series=settings.series(),
+        shard_count=settings.ws_shard_count,
+        shard_id=settings.ws_shard_id,
+        heartbeat_s=settings.ws_heartbeat_seconds,
+        discovery_s=settings.discovery_seconds,
+        failure_threshold=settings.ws_failure_threshold,
+        failure_cooldown_s=settings.ws_failure_cooldown_seconds,
+        journal_path=state_dir / f"ws-{settings.ws_shard_id}.json",
+    )
+    asyncio.run(_record(settings, configuration, signer, log.appender(), until_closed=until_closed))
+
+
+async def _record(
+    settings: Settings,
+    configuration: socket.SocketSettings,
+    signer: Signer,
+    appender: Any,
+    *,
+    until_closed: bool,
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    markets = rest.Markets(settings.kalshi_rest_url)
+    logger = structlog.get_logger("ws")
+
+    def on_metric(name: str, **fields: Any) -> None:
+        logger.info("metric", metric=name, **fields)
+
+    clock = TapeClock() if settings.ws_clock == "tape" else WallClock(wiring.now_ns)
+    rng: random.Random = wiring.system_random()
+    try:
+        await socket.run(
+            configuration,
+            signer=signer,
+            appender=appender,
+            clock=clock,
+            now_ns=wiring.now_ns,
+            rng=rng,
+            stop=stop,
+            on_metric=on_metric,
+            until_closed=until_closed,
+            discover=markets.open_tickers,
+        )
+    finally:
+        await markets.aclose()
+    appender.close()
+
+
+def run_agents(settings: Settings, state_dir: Path, stage: agents.Stage, slot: str) -> None:
+    """Run one worker of a stage until SIGTERM."""
+    log = wiring.open_log(settings, state_dir)
+    worker = agents.WorkerSettings(
+        bootstrap=log.bootstrap,
+        stage=stage,
+        data_dir=state_dir / stage / slot,
+        partitions=wiring.partitions_of(log),
+        slot=slot,
+    )
+    agents.run(worker, log.appender())
+
+
+def run_sink(settings: Settings, state_dir: Path) -> None:
+    """Write the log into the tables until SIGTERM."""
+    log = wiring.open_log(settings, state_dir)
+    tables = wiring.open_tables(settings, state_dir)
+    writer = SinkWriter(
+        log, tables, now_ns=wiring.now_ns, logger=structlog.get_logger("sink"), code_version=CODE_VERSION
+    )
+    with wiring.stop_on_signals() as stop:
+        writer.run(stop)
+    tables.close()

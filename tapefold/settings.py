@@ -1,0 +1,100 @@
+"""All settings, read from the environment (and the file that ENV_FILE names) in this one place.
+
+Command line options win over these. Names are those of the user's runbooks where they have one.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import pydantic
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from topics.errors import SettingsError
+
+REPO = Path(__file__).resolve().parents[1]
+DEFAULT_STATE_DIR = Path(".tapefold")
+
+
+class Settings(BaseSettings):
+    """What the services need to know. Empty addresses mean the embedded broker and store of the state folder."""
+
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+
+    tapefold_state_dir: Path = DEFAULT_STATE_DIR
+    sql_dir: Path = REPO / "clickhouse"
+
+    kafka_bootstrap: str | None = Field(None, description="host:port[,host:port] of a Kafka-compatible cluster")
+    kafka_security_protocol: str | None = Field(None, description="librdkafka's security.protocol, such as SASL_SSL")
+    kafka_sasl_mechanism: str | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_ca_location: str | None = None
+    topic_partitions: int = Field(4, ge=1, le=256, description="of every topic; frozen by the first `migrate`")
+
+    clickhouse_url: str | None = Field(None, description="http(s)://host:port of a ClickHouse server")
+    clickhouse_user: str = "default"
+    clickhouse_password: SecretStr = SecretStr("")
+
+    kalshi_ws_url: str = "wss://external-api-ws.kalshi.com/trade-api/ws/v2"
+    kalshi_rest_url: str = "https://external-api.kalshi.com/trade-api/v2"
+    kalshi_api_key_id: str | None = None
+    kalshi_private_key_path: Path | None = None
+    kalshi_markets: str = Field("", description="market tickers to record, separated by commas")
+    kalshi_series: str = Field("", description="series whose open markets to record, separated by commas")
+
+    ws_shard_count: int = Field(1, ge=1)
+    ws_shard_id: int = Field(0, ge=0)
+    ws_clock: Literal["wall", "tape"] = Field("wall", description="tape: for recordings, the time they have reached")
+    ws_heartbeat_seconds: float = Field(25.0, gt=0)
+    ws_failure_threshold: int = Field(10, ge=1)
+    ws_failure_cooldown_seconds: float = Field(60.0, ge=0)
+    discovery_seconds: float = Field(300.0, gt=0)
+
+    log_level: str = "INFO"
+    service_role: str = ""
+
+    def kafka_options(self) -> dict[str, str]:
+        """Librdkafka's security settings, those that are set."""
+        password = self.kafka_sasl_password
+        options = {
+            "security.protocol": self.kafka_security_protocol,
+            "sasl.mechanism": self.kafka_sasl_mechanism,
+            "sasl.username": self.kafka_sasl_username,
+            "sasl.password": None if password is None else password.get_secret_value(),
+            "ssl.ca.location": self.kafka_ssl_ca_location,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+    def markets(self) -> tuple[str, ...]:
+        """KALSHI_MARKETS as a tuple."""
+        return _listed(self.kalshi_markets)
+
+    def series(self) -> tuple[str, ...]:
+        """KALSHI_SERIES as a tuple."""
+        return _listed(self.kalshi_series)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def load_settings() -> Settings:
+    """The settings of this process. Raises SettingsError that names each wrong variable."""
+    env_file = os.environ.get("ENV_FILE")
+    if env_file is not None and not Path(env_file).is_file():
+        raise SettingsError(f"ENV_FILE: expected a readable file, was {env_file!r}")
+    try:
+        return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings' own argument
+    except pydantic.ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}, was {item['input']!r}"
+            for item in error.errors()
+        )
+        raise SettingsError(f"environment: {wrong}") from error
+
+
+def child_environment(**values: str) -> dict[str, str]:
+    """The environment for a service that we start: ours, and `values`."""
+    return {**os.environ, **values}

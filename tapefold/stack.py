@@ -1,0 +1,133 @@
+"""The whole stack in one terminal: `tapefold up` and `tapefold demo`."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sinks.tables import StoreUnavailable, Tables
+from tapefold import progress, wiring
+from tapefold.local.kafka import LocalKafka
+from tapefold.local.state import free_port
+from tapefold.local.store.process import LocalStore
+from tapefold.settings import Settings
+from tapefold.simulators.kalshi.keys import ensure_keypair
+from tapefold.simulators.kalshi.recording import find_files, scan_markets
+from tapefold.simulators.kalshi.wire import SOCKET_PATH
+from tapefold.supervisor import Service, Supervisor
+from topics.catalog import FOLD_TOPICS, RAW_TOPICS, SINK_TOPICS
+from topics.domains import series_of
+from topics.errors import Refused, Unavailable
+from topics.kafka import KafkaLog
+from topics.log import TopicPartition
+
+POLL_S = 0.25
+DRAIN_STILL_S = 120.0  # no stage has moved for this long: something is broken, and waiting will not mend it
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording as upstream. options: further flags of `tapefold simulate kalshi`, faults among them."""
+
+    frames: tuple[Path, ...]
+    speed: str = "1"
+    options: tuple[str, ...] = ()
+
+
+class Stack:
+    """Broker, store, producers, agents and sink of one state folder."""
+
+    def __init__(self, settings: Settings, state_dir: Path, say: Say) -> None:
+        self._settings = settings
+        self._state_dir = state_dir
+        self._say = say
+        self.supervisor = Supervisor(state_dir, say)
+
+    def start(self, recording: Recording | None, *, until_closed: bool) -> None:
+        """Start everything in order. Raises Refused, LocalError, Unavailable."""
+        if not self._settings.kafka_bootstrap:
+            self.supervisor.adopt("broker", LocalKafka(self._state_dir, progress=self._say))
+        if not self._settings.clickhouse_url:
+            self.supervisor.adopt("store", LocalStore(self._state_dir, progress=self._say))
+        self.log: KafkaLog = wiring.open_log(self._settings, self._state_dir)
+        self.tables: Tables = wiring.open_tables(self._settings, self._state_dir)
+        created, applied, version = wiring.migrate(self._settings, self.log, self.tables)
+        self._say(f"migrate: {len(created)} topics and {len(applied)} migrations applied, schema {version}")
+        for name in ("sink", "fold", "ingest"):
+            self.supervisor.start(Service(name, ("run", name)))
+        environment = {} if recording is None else self._simulate(recording)
+        if recording is not None or self._settings.markets() or self._settings.series():
+            flags = ("--until-closed",) if until_closed else ()
+            self.supervisor.start(Service("ws", ("run", "ws", *flags), environment, once=until_closed))
+        else:
+            self._say("no upstream: set KALSHI_SERIES or KALSHI_MARKETS and a key, or give --frames")
+
+    def _simulate(self, recording: Recording) -> dict[str, str]:
+        """Start the simulator; returns the environment that points the recorder at it."""
+        files = find_files(recording.frames)
+        tickers = scan_markets(files)
+        if not tickers:
+            raise Refused(f"{', '.join(map(str, recording.frames))}: expected frames that name markets, found none")
+        key_id, key_path, _ = ensure_keypair(self._state_dir / "keys")
+        port = free_port(self._state_dir)
+        frames = [part for path in recording.frames for part in ("--frames", str(path.resolve()))]
+        arguments = ("simulate", "kalshi", *frames, "--speed", recording.speed, "--port", str(port), *recording.options)
+        self.supervisor.start(Service("simulator", arguments))
+        host = f"127.0.0.1:{port}"
+        return {
+            "KALSHI_WS_URL": f"ws://{host}{SOCKET_PATH}",
+            "KALSHI_REST_URL": f"http://{host}/trade-api/v2",
+            "KALSHI_API_KEY_ID": key_id,
+            "KALSHI_PRIVATE_KEY_PATH": str(key_path),
+            "KALSHI_SERIES": ",".join(sorted({series_of(ticker) for ticker in tickers})),
+            "KALSHI_MARKETS": "",
+            "WS_CLOCK": "tape",
+        }
+
+    def upstream_ended(self) -> bool:
+        """Whether the recorder has ended by itself."""
+        return any(service.name == "ws" and service.ended for service in self.supervisor.services)
+
+    def drain(self, tick: Callable[[str], None]) -> None:
+        """Wait until every stage has taken all, in order, up to end offsets taken after the one before was done."""
+        self._until(tick, "ingest", RAW_TOPICS, lambda ends: progress.group_behind(self.log, "ingest", ends))
+        self._until(tick, "fold", FOLD_TOPICS, lambda ends: progress.group_behind(self.log, "fold", ends))
+        self._until(tick, "sink", SINK_TOPICS, lambda ends: progress.sink_behind(self.tables, ends))
+
+    def _until(
+        self,
+        tick: Callable[[str], None],
+        stage: str,
+        topics: Sequence[str],
+        behind: Callable[[dict[TopicPartition, int]], int],
+    ) -> None:
+        ends = progress.high(self.log, topics)
+        least, moved_s = sum(ends.values()) + 1, time.monotonic()
+        while True:
+            self.supervisor.look()
+            try:
+                left = behind(ends)
+            except (StoreUnavailable, Unavailable) as error:
+                self._say(f"waiting: {error}")
+                left = least
+            if left == 0:
+                return
+            if left < least:
+                least, moved_s = left, time.monotonic()
+            elif time.monotonic() - moved_s > DRAIN_STILL_S:
+                raise Refused(
+                    f"{stage}: {left} records wait and nothing moved for {DRAIN_STILL_S:.0f} s; its log ends with:\n"
+                    f"{self.supervisor.tail(stage)}"
+                )
+            tick(f"draining {stage}: {left} records left")
+            time.sleep(POLL_S)
+
+    def stop(self) -> None:
+        """Stop producers first, then the stages behind them, then the store and the broker."""
+        self.supervisor.stop(["ws", "simulator"])
+        self.supervisor.stop(["ingest", "fold", "sink"])
+        if hasattr(self, "tables"):
+            self.tables.close()
+        self.supervisor.stop()

@@ -1,0 +1,134 @@
+"""Wires the parts: addresses, clocks, chance, logs. The only module that reads the wall clock."""
+
+import contextlib
+import logging
+import random
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from sinks.migrate import migrate as migrate_tables
+from sinks.migrate import schema_version
+from sinks.tables import Tables
+from stream_processors.app import changelog_topic
+from tapefold.local import kafka as local_kafka
+from tapefold.local.store import process as local_store
+from tapefold.settings import Settings
+from topics import catalog
+from topics.errors import Refused, SettingsError
+from topics.kafka import RECORD_BYTES_MAX, KafkaLog
+
+_FOREVER_MS = "9223372036854775807"
+
+
+def now_ns() -> int:
+    """The wall clock, nanoseconds since the epoch."""
+    return time.time_ns()  # noqa: TID251  # the one place
+
+
+def now_ms() -> int:
+    """The wall clock, milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000  # noqa: TID251  # the one place
+
+
+def system_random() -> random.Random:
+    """Chance for jitter and connection ids."""
+    return random.Random(secrets.randbits(64))  # noqa: S311  # spreads retries, guards nothing
+
+
+def configure_logging(settings: Settings, service: str) -> None:
+    """JSON lines on stderr, tagged with the service; `metric=` lines come the same way."""
+    level = logging.getLevelNamesMapping().get(settings.log_level.upper())
+    if level is None:
+        raise SettingsError(f"LOG_LEVEL: expected DEBUG, INFO, WARNING or ERROR, was {settings.log_level!r}")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    structlog.contextvars.bind_contextvars(service=settings.service_role or service)
+    logging.basicConfig(
+        level=max(level, logging.WARNING),
+        stream=sys.stderr,
+        format='{"level":"%(levelname)s","logger":"%(name)s","event":"%(message)s"}',
+    )
+
+
+def open_log(settings: Settings, state_dir: Path) -> KafkaLog:
+    """The log: the cluster of KAFKA_BOOTSTRAP, else the embedded broker that runs in the state folder."""
+    if settings.kafka_bootstrap:
+        return KafkaLog(settings.kafka_bootstrap, settings.kafka_options())
+    address = local_kafka.running(state_dir)
+    if address is None:
+        raise Refused(f"no broker runs in {state_dir}; start `tapefold up`, or set KAFKA_BOOTSTRAP")
+    return KafkaLog(address.bootstrap)
+
+
+def open_tables(settings: Settings, state_dir: Path) -> Tables:
+    """The store: the server of CLICKHOUSE_URL, else the embedded store that runs in the state folder."""
+    if settings.clickhouse_url:
+        password = settings.clickhouse_password.get_secret_value()
+        return Tables(settings.clickhouse_url, user=settings.clickhouse_user, password=password, compress=True)
+    address = local_store.running(state_dir)
+    if address is None:
+        raise Refused(f"no store runs in {state_dir}; start `tapefold up`, or set CLICKHOUSE_URL")
+    return Tables(address.url)
+
+
+def topic_settings() -> dict[str, dict[str, str]]:
+    """Kafka's settings of every topic that `migrate` creates, the fold's changelog among them."""
+    settings: dict[str, dict[str, str]] = {}
+    for topic in catalog.TOPICS:
+        settings[topic.name] = {
+            "retention.ms": "-1" if topic.retention_ms is None else str(topic.retention_ms),
+            "max.message.bytes": str(RECORD_BYTES_MAX),
+            "message.timestamp.after.max.ms": _FOREVER_MS,  # a recorder whose clock runs ahead must not lose frames
+        }
+    settings[changelog_topic()] = {"cleanup.policy": "compact", "max.message.bytes": str(RECORD_BYTES_MAX)}
+    return settings
+
+
+def migrate(settings: Settings, log: KafkaLog, tables: Tables) -> tuple[list[str], list[str], int]:
+    """Create topics and tables; returns the names created and applied, and the schema version."""
+    counts = log.partition_counts()
+    partitions = counts.get(catalog.RAW_KALSHI_WS, settings.topic_partitions)
+    created = log.create(topic_settings(), partitions)
+    applied = migrate_tables(tables, settings.sql_dir / "migrations", now_ns)
+    return created, applied, schema_version(tables)
+
+
+def partitions_of(log: KafkaLog) -> int:
+    """The partition count that `migrate` froze. Raises Refused before it."""
+    partitions = log.partition_counts().get(catalog.RAW_KALSHI_WS)
+    if partitions is None:
+        raise Refused("the topics are not there; run `tapefold migrate`")
+    return partitions
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set, instead of ending the process where it stands."""
+    stop = threading.Event()
+
+    def ask(*_: Any) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
