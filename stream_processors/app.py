@@ -14,7 +14,8 @@ import fcntl
 import os
 import shutil
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +37,7 @@ TABLE = "state"
 SESSION_TIMEOUT_S = 10.0
 STUCK_AFTER_S = 60.0
 _STATE_ORDER = ("minute/", "market/", "watermark/", "books/", "progress/")
+CHANGELOG_QUEUE_MAX = 10_000  # states that may wait for the changelog; Faust's 100 would hold up every batch
 _FLUSH_TIMEOUT_S = 120.0
 
 log = structlog.get_logger("agents")
@@ -119,6 +121,7 @@ def build(settings: WorkerSettings, appender: Appender) -> Any:
         _add_ingest(app, settings, appender)
     else:
         _add_fold(app, settings, appender)
+    app.producer.buffer.max_messages = CHANGELOG_QUEUE_MAX
     _add_watchdog(app)
     return app
 
@@ -187,7 +190,8 @@ def _in_state_order(encoded: dict[str, bytes]) -> Sequence[tuple[str, bytes]]:
 async def _publish(app: Any, appender: Appender, outputs: Sequence[Output]) -> None:
     if not outputs:
         return
-    app.tapefold_fence.check()
+    if app.tapefold_fence is not None:
+        app.tapefold_fence.check()
     for output in outputs:
         appender.append(output.topic, output.value, key=output.key, partition=output.partition, headers=SCHEMA_HEADER)
     await asyncio.to_thread(appender.flush, _FLUSH_TIMEOUT_S)
@@ -209,9 +213,9 @@ class _Fatal:
 class Fence:
     """Leaves the process when it was away for half a session: someone else may own the partitions by now (R7)."""
 
-    def __init__(self, now_s: float) -> None:
-        self._last_s = now_s
-        self._now_s = asyncio.get_event_loop().time
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._last_s = now_s()
 
     def tick(self) -> None:
         """Say that the loop runs."""
@@ -247,10 +251,11 @@ class Watchdog:
 
 
 def _add_watchdog(app: Any) -> None:
+    app.tapefold_fence = None  # until the loop runs there is nothing to be away from
+
     @app.task  # type: ignore[untyped-decorator]  # faust has no types
     async def watch() -> None:
-        loop = asyncio.get_event_loop()
-        app.tapefold_fence = Fence(loop.time())
+        app.tapefold_fence = Fence(time.monotonic)
         watchdog = Watchdog()
         while not app.should_stop:
             await asyncio.sleep(0.5)
@@ -260,7 +265,7 @@ def _add_watchdog(app: Any) -> None:
                 continue
             sources = [tp for tp in consumer.assignment() if app.topics.acks_enabled_for(tp.topic)]
             offsets = {tp: (consumer._committed_offset[tp], consumer.highwater(tp) or 0) for tp in sources}  # noqa: SLF001
-            if stuck := watchdog.stuck(offsets, loop.time()):
+            if stuck := watchdog.stuck(offsets, time.monotonic()):
                 log.critical("stuck: commits stand still while records wait", partitions=[str(tp) for tp in stuck])
                 os._exit(EXIT_TEMPFAIL)
 

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     ws_shard_id: int = Field(0, ge=0)
     ws_clock: Literal["wall", "tape"] = Field("wall", description="tape: for recordings, the time they have reached")
     ws_heartbeat_seconds: float = Field(25.0, gt=0)
-    ws_failure_threshold: int = Field(10, ge=1)
+    ws_failure_threshold: int = Field(10, ge=0, description="failures in a row before the cooldown; 0 for none")
     ws_failure_cooldown_seconds: float = Field(60.0, ge=0)
     discovery_seconds: float = Field(300.0, gt=0)
 

@@ -84,6 +84,7 @@ class Stack:
             "KALSHI_SERIES": ",".join(sorted({series_of(ticker) for ticker in tickers})),
             "KALSHI_MARKETS": "",
             "WS_CLOCK": "tape",
+            "WS_FAILURE_THRESHOLD": "0",  # a fast tape's connections live for seconds; their cuts are no storm
         }
 
     def upstream_ended(self) -> bool:

@@ -265,7 +265,7 @@ class Dead(Struct, frozen=True, kw_only=True, gc=False):
 
     reason: str
     detail: str
-    stage: Literal["ingest", "fold"]
+    stage: Literal["ingest", "fold", "sink"]
     code_version: str
     cause: Cause
     received_ns: int | None

@@ -238,8 +238,8 @@ def _record(message: Any) -> Record:  # the library types every field as optiona
         message.offset(),
         message.timestamp()[1],
         message.key(),
-        tuple(message.headers() or ()),
-        message.value(),
+        tuple((name, value or b"") for name, value in message.headers() or ()),
+        message.value() or b"",  # a tombstone, which none of our topics has, is read as an empty value
     )
 
 

@@ -47,6 +47,12 @@ class Appender(Protocol):
     ) -> None:
         """Queue one record; blocks (never drops) while the bounded queue is full. Raises Undelivered, BadRecord."""
 
+    def poll(self) -> None:
+        """Take news of deliveries. Raises Undelivered when one failed."""
+
+    def pending(self) -> int:
+        """Records that are queued or in flight."""
+
     def flush(self, timeout_s: float = 30.0) -> None:
         """Return when every queued record is confirmed. Raises Undelivered with the number that is not."""
 
@@ -147,6 +153,13 @@ class MemoryAppender:
         number = partition_of(key, len(partitions)) if partition is None else partition
         records = partitions[number]
         records.append(Record(topic, number, len(records), timestamp_ms, key, tuple(headers), value))
+
+    def poll(self) -> None:
+        """No news."""
+
+    def pending(self) -> int:
+        """None: a record is stored when `append` returns."""
+        return 0
 
     def flush(self, timeout_s: float = 30.0) -> None:
         """Nothing is ever pending."""

@@ -1,0 +1,135 @@
+"""Our fold agent, the real worker in a process of its own, measured from outside.
+
+The clock runs between two commits of its consumer group: from the first one seen to the one that reaches the end of
+`fact.trade` and `fact.book`; the records before the first are not counted. A worker commits every 0.5 s, so the end is
+seen up to 0.5 s late: that is ours to bear. The bars are read back from `bars.1m`, last revision per row.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import confluent_kafka
+
+from stream_processors.app import app_id
+from topics.catalog import BARS_1M, FACT_BOOK, FACT_TRADE
+from topics.codec import decode_bar
+from topics.events import Bar
+from topics.kafka import KafkaLog
+from topics.log import TopicPartition
+from workload import PARTITIONS, Checksum
+
+POLL_S = 0.05
+STOP_TIMEOUT_S = 30
+_WATCHED = (FACT_TRADE, FACT_BOOK)
+
+
+class Commits:
+    """The committed offsets of the fold's group, through one consumer that is kept."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": app_id("fold")})
+        self._wanted = [
+            confluent_kafka.TopicPartition(topic, number) for topic in _WATCHED for number in range(PARTITIONS)
+        ]
+
+    def read(self) -> dict[TopicPartition, int]:
+        """Partition -> committed offset, 0 where there is none yet."""
+        found = self._consumer.committed(self._wanted, timeout=10)
+        return {(each.topic, each.partition): max(each.offset, 0) for each in found}
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+def measure(bootstrap: str, worker: subprocess.Popen, trades: int) -> dict:
+    """Wait until the worker is through; returns seconds and trades between the first commit seen and the last."""
+    log = KafkaLog(bootstrap)
+    ends = {key: marks.high for key, marks in log.watermarks(_WATCHED).items()}
+    records = sum(high for (topic, _), high in ends.items() if topic == FACT_TRADE)
+    commits = Commits(bootstrap)
+    first: tuple[float, int] | None = None
+    try:
+        while True:
+            if worker.poll() is not None:
+                raise SystemExit(f"the fold worker ended with code {worker.returncode}")
+            committed = commits.read()
+            seen_s = time.perf_counter()
+            done = sum(offset for (topic, _), offset in committed.items() if topic == FACT_TRADE)
+            if first is None and done:
+                first = (seen_s, done)
+            if first is not None and all(committed[key] >= high for key, high in ends.items()):
+                break
+            time.sleep(POLL_S)
+    finally:
+        commits.close()
+    started_s, done_before = first
+    counted = trades * (records - done_before) // records
+    if not counted:
+        print("one commit took it all: give it more events", file=sys.stderr)
+    return {"seconds": seen_s - started_s, "trades": counted}
+
+
+def read_bars(bootstrap: str) -> tuple[dict[str, Bar], tuple[int, int]]:
+    """Row id -> the bar of its last revision, and the first and last write time (ms) on `bars.1m`."""
+    log = KafkaLog(bootstrap)
+    marks = log.watermarks([BARS_1M])
+    left = sum(mark.high - mark.low for mark in marks.values())
+    reader = log.reader({key: mark.low for key, mark in marks.items()})
+    bars: dict[str, Bar] = {}
+    written_ms: list[int] = []
+    while left:
+        for record in reader.read(20_000, 1.0):
+            bar = decode_bar(record.value)
+            if bar.row_id not in bars or bar.rev >= bars[bar.row_id].rev:
+                bars[bar.row_id] = bar
+            written_ms.append(record.timestamp_ms)
+            left -= 1
+    reader.close()
+    return bars, (min(written_ms), max(written_ms))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bootstrap", required=True)
+    parser.add_argument("--records", type=int, required=True)
+    parser.add_argument("--trades", type=int, required=True)
+    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--profile", type=Path)
+    given = parser.parse_args()
+    script = Path(__file__).with_name("fold_worker.py")
+    command = [sys.executable, str(script), "--bootstrap", given.bootstrap, "--state-dir", str(given.state_dir)]
+    if given.profile is not None:
+        command += ["--profile", str(given.profile)]
+    worker = subprocess.Popen(command, stdout=sys.stderr)
+    try:
+        result = measure(given.bootstrap, worker, given.trades)
+    finally:
+        if worker.poll() is None:
+            worker.send_signal(signal.SIGTERM)
+        try:
+            worker.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.wait()
+    bars, (first_ms, last_ms) = read_bars(given.bootstrap)
+    still_open = sum(not bar.closed for bar in bars.values())
+    if still_open:
+        raise SystemExit(f"{still_open} of {len(bars)} bars are still open")
+    rows = bars.values()
+    traded = [bar for bar in rows if bar.trades]
+    result["checksum"] = Checksum(
+        len(traded), sum(b.trades for b in rows), sum(b.volume_e4 for b in rows), sum(b.close_e6 for b in traded)
+    )
+    result["output_span_s"] = (last_ms - first_ms) / 1000
+    print("RESULT " + json.dumps(result), flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Our fold worker as `tapefold` runs it: Faust, RocksDB, changelog, bars on `bars.1m`. Nothing is measured inside.
+
+With `--profile FILE` its loop runs under cProfile (slower: for finding costs, not for rates).
+"""
+
+import argparse
+import cProfile
+from pathlib import Path
+
+from stream_processors.app import WorkerSettings, run
+from topics.kafka import KafkaLog
+from workload import PARTITIONS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bootstrap", required=True)
+    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--profile", type=Path)
+    given = parser.parse_args()
+    settings = WorkerSettings(
+        bootstrap=given.bootstrap, stage="fold", data_dir=given.state_dir, partitions=PARTITIONS, slot="bench"
+    )
+    appender = KafkaLog(given.bootstrap).appender()
+    if given.profile is None:
+        run(settings, appender)
+        return
+    profile = cProfile.Profile()
+    try:
+        profile.runcall(run, settings, appender)
+    finally:
+        profile.dump_stats(given.profile)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Raw librdkafka: take the records and count them. Nothing is decoded: the ceiling of any Python reader here."""
+
+import json
+import time
+
+import arguments
+import confluent_kafka
+
+RECORDS_PER_CALL = 20_000
+
+
+def main() -> None:
+    given = arguments.parse()
+    consumer = confluent_kafka.Consumer(
+        {
+            "bootstrap.servers": given.bootstrap,
+            "group.id": "bench-librdkafka",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "fetch.message.max.bytes": 4 * 1024 * 1024,
+            "queued.max.messages.kbytes": 262_144,
+        }
+    )
+    consumer.subscribe(["fact.trade"])
+    records = size_bytes = 0
+    started_s = 0.0
+    while records < given.records:
+        messages = consumer.consume(RECORDS_PER_CALL if records else 1, 0.05)
+        if messages and not started_s:
+            started_s = time.perf_counter()
+        for message in messages:
+            if message.error() is None:
+                size_bytes += len(message.value())
+                records += 1
+    seconds = time.perf_counter() - started_s
+    print("RESULT " + json.dumps({"seconds": seconds, "checksum": None, "bytes": size_bytes}), flush=True)
+    consumer.close()
+
+
+if __name__ == "__main__":
+    main()

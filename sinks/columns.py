@@ -1,0 +1,115 @@
+"""Python values -> Arrow columns. No Decimal, no datetime and no float is made on the way: an integer stays one.
+
+Every maker raises ValueError or OverflowError for a value that its ClickHouse column could not hold exactly;
+(pyarrow's own errors are of these kinds).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+Column = Callable[[Sequence[Any]], pa.Array]
+
+_DECIMAL_DIGITS = 18  # of Decimal(18, n), which ClickHouse keeps in an int64
+_DECIMAL_LIMIT = 10**_DECIMAL_DIGITS
+_TIME = pa.timestamp("ns", "UTC")
+_HEADERS = pa.map_(pa.string(), pa.binary())
+_NS_PER_MS = 1_000_000
+_NS_PER_S = 1_000_000_000
+_TIMESTAMP_MS_MAX = (2**63 - 1) // _NS_PER_MS
+
+
+def decimals(values: Sequence[int | None], places: int) -> pa.Array:
+    """Integers of 10^-places units -> decimal128(18, places); None stays null.
+
+    An int64 becomes the low half of the 128 bits, its sign the high half: no object per row.
+    """
+    ints = pa.array(values, pa.int64())
+    length = len(ints)
+    if not length:
+        return pa.array([], pa.decimal128(_DECIMAL_DIGITS, places))
+    validity, data = ints.buffers()
+    low = np.frombuffer(data, np.int64, length)
+    if low.max() >= _DECIMAL_LIMIT or low.min() <= -_DECIMAL_LIMIT:
+        raise ValueError(f"expected at most {_DECIMAL_DIGITS} digits, was {low[np.abs(low).argmax()]}")
+    wide = np.empty((length, 2), np.int64)
+    wide[:, 0] = low
+    wide[:, 1] = low >> 63
+    kind = pa.decimal128(_DECIMAL_DIGITS, places)
+    return pa.Array.from_buffers(kind, length, [validity, pa.py_buffer(wide)], ints.null_count)
+
+
+def price(values: Sequence[int | None]) -> pa.Array:
+    """Millionths of a dollar -> Decimal(18, 6)."""
+    return decimals(values, 6)
+
+
+def size(values: Sequence[int | None]) -> pa.Array:
+    """Ten-thousandths of a contract -> Decimal(18, 4)."""
+    return decimals(values, 4)
+
+
+def time_ns(values: Sequence[int | None]) -> pa.Array:
+    """Nanoseconds since the epoch -> DateTime64(9, 'UTC'), without a copy."""
+    return pa.array(values, pa.int64()).view(_TIME)
+
+
+def time_s(values: Sequence[int | None]) -> pa.Array:
+    """Seconds since the epoch -> DateTime64(9, 'UTC')."""
+    return time_ns([None if value is None else value * _NS_PER_S for value in values])
+
+
+def time_ms_clipped(values: Sequence[int]) -> pa.Array:
+    """A record's milliseconds -> DateTime64(9, 'UTC'); what lies beyond the year 2262 becomes its last moment.
+
+    Anyone may stamp a record with anything, and bronze takes every record.
+    """
+    clipped = np.clip(np.array(values, np.int64), -_TIMESTAMP_MS_MAX, _TIMESTAMP_MS_MAX)
+    return pa.array(clipped * _NS_PER_MS).view(_TIME)
+
+
+def text(values: Sequence[str | None]) -> pa.Array:
+    """Text -> String."""
+    return pa.array(values, pa.string())
+
+
+def labels(values: Sequence[str | None]) -> pa.Array:
+    """Text of few distinct values -> LowCardinality(String)."""
+    return pa.array(values, pa.string()).dictionary_encode()
+
+
+def raw(values: Sequence[bytes | None]) -> pa.Array:
+    """Bytes -> String, untouched."""
+    return pa.array(values, pa.binary())
+
+
+def json_raw(values: Sequence[Any]) -> pa.Array:
+    """msgspec.Raw -> String: the JSON text as it was sent."""
+    return pa.array([bytes(value) for value in values], pa.binary())
+
+
+def headers(values: Sequence[Sequence[tuple[str, bytes]]]) -> pa.Array:
+    """Headers as sent -> Map(String, String), which keeps their order and repeated names."""
+    return pa.array(values, _HEADERS)
+
+
+def flag(values: Sequence[bool | None]) -> pa.Array:
+    """Truth -> Bool."""
+    return pa.array(values, pa.bool_())
+
+
+def int64(values: Sequence[int | None]) -> pa.Array:
+    """Whole numbers -> Int64."""
+    return pa.array(values, pa.int64())
+
+
+def uint64(values: Sequence[int | None]) -> pa.Array:
+    """Counts and offsets -> UInt64."""
+    return pa.array(values, pa.uint64())
+
+
+def uint32(values: Sequence[int | None]) -> pa.Array:
+    """Small counts and partitions -> UInt32."""
+    return pa.array(values, pa.uint32())

@@ -1,0 +1,311 @@
+"""Records of the log -> Arrow tables, one per ClickHouse table. Pure: equal records give equal tables.
+
+The columns are named as in `clickhouse/migrations/`. A record that its topic's decoder or its table's columns refuse
+becomes a row of `dead` with stage `sink`: it is our own bug or foreign data on the topic, and nothing is dropped.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+from sinks import columns
+from sinks.columns import Column
+from topics import catalog
+from topics.codec import decode_bar, decode_book_top, decode_dead, decode_fact, decode_gap_row
+from topics.errors import Reason
+from topics.events import Beat, Cause, Coverage, Market, Tick, Trade
+from topics.log import Record
+
+RAW_RECORDS = "raw_records"
+DEAD = "dead"
+VALUE_TEXT_BYTES_MAX = 4096
+
+Decode = Callable[[bytes], Any]
+Layout = tuple[tuple[str, str, Column], ...]  # column, attribute of the struct, maker
+
+
+class Row(NamedTuple):
+    """A decoded value and the record that brought it."""
+
+    event: Any
+    record: Record
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What `dead` keeps of a record that the sink refused; the same fields as topics.events.Dead."""
+
+    reason: Reason
+    detail: str
+    code_version: str
+    cause: Cause
+    value_text: str
+    stage: Literal["sink"] = "sink"
+    received_ns: int | None = None
+
+
+_CAUSE: Layout = (
+    ("cause_topic", "cause.topic", columns.labels),
+    ("cause_partition", "cause.partition", columns.uint32),
+    ("cause_offset", "cause.offset", columns.uint64),
+    ("cause_index", "cause.index", columns.uint32),
+)
+_TIMES: Layout = (
+    ("event_at", "event_ns", columns.time_ns),
+    ("received_at", "received_ns", columns.time_ns),
+    ("known_at", "known_ns", columns.time_ns),
+    ("known_by", "known_by", columns.labels),
+)
+_SESSION: Layout = (("conn", "conn", columns.labels), ("sid", "sid", columns.int64))
+_SEQ: Layout = (("seq", "seq", columns.int64),)
+_TICKER: Layout = (("market_ticker", "market_ticker", columns.text),)
+_QUOTES: Layout = (("yes_bid", "yes_bid_e6", columns.price), ("yes_ask", "yes_ask_e6", columns.price))
+_FACT: Layout = _TICKER + _TIMES + _SESSION + _SEQ + _CAUSE
+
+LAYOUTS: dict[str, Layout] = {
+    "trades": (
+        ("trade_id", "trade_id", columns.text),
+        ("yes_price", "yes_price_e6", columns.price),
+        ("no_price", "no_price_e6", columns.price),
+        ("size", "size_e4", columns.size),
+        ("taker_outcome_side", "taker_outcome_side", columns.labels),
+        ("taker_book_side", "taker_book_side", columns.labels),
+        ("is_block_trade", "is_block_trade", columns.flag),
+        *_FACT,
+    ),
+    "market_ticks": (
+        ("price", "price_e6", columns.price),
+        *_QUOTES,
+        ("volume", "volume_e4", columns.size),
+        ("open_interest", "open_interest_e4", columns.size),
+        ("yes_bid_size", "yes_bid_size_e4", columns.size),
+        ("yes_ask_size", "yes_ask_size_e4", columns.size),
+        ("last_trade_size", "last_trade_size_e4", columns.size),
+        ("dollar_volume", "dollar_volume", columns.int64),
+        ("dollar_open_interest", "dollar_open_interest", columns.int64),
+        ("market_id", "market_id", columns.text),
+        *_FACT,
+    ),
+    "market_events": (
+        ("event_type", "event_type", columns.labels),
+        ("open_at", "open_ts", columns.time_s),
+        ("close_at", "close_ts", columns.time_s),
+        ("determination_at", "determination_ts", columns.time_s),
+        ("settled_at", "settled_ts", columns.time_s),
+        ("result", "result", columns.labels),
+        ("settlement_value", "settlement_value_e6", columns.price),
+        ("terms", "terms", columns.json_raw),
+        *_FACT,
+    ),
+    "coverage": (
+        ("source", "source", columns.labels),
+        ("channel", "channel", columns.labels),
+        ("started_at", "started_ns", columns.time_ns),
+        ("ended_at", "ended_ns", columns.time_ns),
+        ("ended_by", "ended_by", columns.labels),
+        *_FACT,
+    ),
+    "beats": (
+        ("source", "source", columns.labels),
+        ("conn", "conn", columns.labels),
+        ("raw_partition", "raw_partition", columns.uint32),
+        ("clock_at", "clock_ns", columns.time_ns),
+        ("lease_ns", "lease_ns", columns.int64),
+        ("bye", "bye", columns.flag),
+    ),
+    "books": (
+        *_TICKER,
+        *_SESSION,
+        *_SEQ,
+        ("kind", "kind", columns.labels),
+        ("side", "side", columns.labels),
+        ("price", "price_e6", columns.price),
+        ("delta", "delta_e4", columns.size),
+        ("trusted", "trusted", columns.flag),
+        *_QUOTES,
+        ("yes_bid_size", "yes_bid_size_e4", columns.size),
+        ("yes_ask_size", "yes_ask_size_e4", columns.size),
+        ("row_id", "row_id", columns.text),
+        *_TIMES,
+        *_CAUSE,
+    ),
+    "bars_1m": (
+        *_TICKER,
+        ("minute", "minute_ns", columns.time_ns),
+        ("open", "open_e6", columns.price),
+        ("high", "high_e6", columns.price),
+        ("low", "low_e6", columns.price),
+        ("close", "close_e6", columns.price),
+        ("volume", "volume_e4", columns.size),
+        ("trades", "trades", columns.uint32),
+        *_QUOTES,
+        ("closed", "closed", columns.flag),
+        ("known_at", "known_ns", columns.time_ns),
+        ("known_by", "known_by", columns.labels),
+        ("rev", "rev", columns.uint64),
+        ("row_id", "row_id", columns.text),
+    ),
+    "gaps": (
+        *_TICKER,
+        ("kind", "kind", columns.labels),
+        ("source", "source", columns.labels),
+        ("channel", "channel", columns.labels),
+        *_SESSION,
+        ("from_seq", "from_seq", columns.int64),
+        ("to_seq", "to_seq", columns.int64),
+        ("noticed_at", "noticed_ns", columns.time_ns),
+        ("repaired_at", "repaired_ns", columns.time_ns),
+        ("row_id", "row_id", columns.text),
+        ("rev", "rev", columns.uint64),
+        *_CAUSE,
+    ),
+    DEAD: (
+        ("reason", "reason", columns.labels),
+        ("detail", "detail", columns.text),
+        ("stage", "stage", columns.labels),
+        ("code_version", "code_version", columns.labels),
+        ("received_at", "received_ns", columns.time_ns),
+        ("value_text", "value_text", columns.text),
+        *_CAUSE,
+    ),
+}
+
+# Facts go to a table by their type; a type that is not here has its rows elsewhere (Gap: `gaps`, book facts: `books`).
+_FACT_TABLES: dict[type, str] = {Trade: "trades", Tick: "market_ticks", Market: "market_events", Coverage: "coverage"}
+_ROW_TOPICS: dict[str, tuple[Decode, tuple[str, ...]]] = {
+    catalog.BARS_1M: (decode_bar, ("bars_1m", "bars_1m_journal")),
+    catalog.BOOKS: (decode_book_top, ("books",)),
+    catalog.GAPS: (decode_gap_row, ("gaps",)),
+    catalog.DEAD: (decode_dead, (DEAD,)),
+}
+_REFUSED = (ValueError, OverflowError, TypeError)  # what a column maker raises; pyarrow's errors are among them
+_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)  # TypeError: a null value
+
+
+def build(records: Sequence[Record], *, topic_ids: Mapping[str, str], code_version: str) -> dict[str, pa.Table]:
+    """Table name -> its rows from `records`; tables without rows are left out, bronze comes first.
+
+    topic_ids: the log's own id of each topic, where it is known. code_version: stamped on rows of `dead`.
+    """
+    bronze: list[Record] = []
+    rows: dict[str, list[Row]] = {}
+    refused: list[Row] = []
+    for topic, part in _by_topic(records).items():
+        group = catalog.BY_NAME[topic].group
+        if group == "raw":
+            bronze += part
+        elif group == "fact":
+            for row in _decode(part, decode_fact, refused, code_version):
+                if (table := _fact_table(row)) is not None:
+                    rows.setdefault(table, []).append(row)
+        else:
+            decode, tables = _ROW_TOPICS[topic]
+            decoded = _decode(part, decode, refused, code_version)
+            for table in tables if decoded else ():
+                rows.setdefault(table, []).extend(decoded)
+    built = {RAW_RECORDS: bronze_table(bronze, topic_ids)} if bronze else {}
+    for table, table_rows in rows.items():
+        if table != DEAD and (arrow := _table(table, table_rows, refused, code_version)) is not None:
+            built[table] = arrow
+    told = [_table(DEAD, rows[DEAD], refused, code_version)] if DEAD in rows else []
+    own = [_arrow(DEAD, list(dict.fromkeys(refused)))] if refused else []  # a bar is refused for both its tables
+    if dead := [part for part in told + own if part is not None]:
+        built[DEAD] = pa.concat_tables(dead).unify_dictionaries().combine_chunks()
+    return built
+
+
+def bronze_table(records: Sequence[Record], topic_ids: Mapping[str, str]) -> pa.Table:
+    """Rows of `raw_records`: the records themselves, byte for byte. `_topic_id` is empty where it is not known."""
+    topics = [record[0] for record in records]
+    return pa.table(
+        {
+            "_topic": columns.labels(topics),
+            "_topic_id": columns.labels([topic_ids.get(topic, "") for topic in topics]),
+            "_partition": columns.uint32([record[1] for record in records]),
+            "_offset": columns.uint64([record[2] for record in records]),
+            "_timestamp": columns.time_ms_clipped([record[3] for record in records]),
+            "_key": columns.raw([record[4] for record in records]),
+            "_headers": columns.headers([record[5] for record in records]),
+            "value": columns.raw([record[6] for record in records]),
+        }
+    )
+
+
+def _by_topic(records: Sequence[Record]) -> dict[str, list[Record]]:
+    parts: dict[str, list[Record]] = {}
+    for record in records:
+        parts.setdefault(record[0], []).append(record)
+    return parts
+
+
+def _fact_table(row: Row) -> str | None:
+    """The table of a fact. Beats stand on every fact topic; those of `fact.trade` are enough."""
+    if type(row.event) is Beat:
+        return "beats" if row.record.topic == catalog.FACT_TRADE else None
+    return _FACT_TABLES.get(type(row.event))
+
+
+def _decode(records: list[Record], decode: Decode, refused: list[Row], code_version: str) -> list[Row]:
+    """Decode all at once; only when that fails, one by one, so that the good ones pass."""
+    try:
+        return [Row(decode(record[6]), record) for record in records]
+    except _UNDECODABLE:
+        pass
+    rows: list[Row] = []
+    for record in records:
+        try:
+            rows.append(Row(decode(record.value), record))
+        except msgspec.ValidationError as error:
+            refused.append(_refusal(record, "bad_value", str(error), code_version))
+        except _UNDECODABLE as error:
+            refused.append(_refusal(record, "not_json", f"{type(error).__name__}: {error}", code_version))
+    return rows
+
+
+def _table(table: str, rows: list[Row], refused: list[Row], code_version: str) -> pa.Table | None:
+    try:
+        return _arrow(table, rows)
+    except _REFUSED:
+        fitting = _fitting(table, rows, refused, code_version)
+        return _arrow(table, fitting) if fitting else None
+
+
+def _fitting(table: str, rows: list[Row], refused: list[Row], code_version: str) -> list[Row]:
+    """The rows that fit into the table's columns; the others go to `refused`."""
+    fitting: list[Row] = []
+    for row in rows:
+        try:
+            _arrow(table, [row])
+            fitting.append(row)
+        except _REFUSED as error:
+            refused.append(_refusal(row.record, "bad_value", str(error), code_version))
+    return fitting
+
+
+def layout_of(table: str) -> Layout:
+    """The layout of a table that is filled from structs; the journal of the bars has the columns of the bars."""
+    return LAYOUTS["bars_1m" if table == "bars_1m_journal" else table]
+
+
+def _arrow(table: str, rows: Sequence[Row]) -> pa.Table:
+    events = [row[0] for row in rows]
+    records = [row[1] for row in rows]
+    made = {name: make(list(map(attrgetter(field), events))) for name, field, make in layout_of(table)}
+    made["_topic"] = columns.labels([record[0] for record in records])
+    made["_partition"] = columns.uint32([record[1] for record in records])
+    made["_offset"] = columns.uint64([record[2] for record in records])
+    return pa.table(made)
+
+
+def _refusal(record: Record, reason: Reason, detail: str, code_version: str) -> Row:
+    value = (record.value or b"")[:VALUE_TEXT_BYTES_MAX]
+    refusal = Refusal(
+        reason=reason,
+        detail=detail.encode("utf-8", "backslashreplace").decode(),
+        code_version=code_version,
+        cause=Cause(record.topic, record.partition, record.offset),
+        value_text=value.decode("utf-8", "backslashreplace"),
+    )
+    return Row(refusal, record)

@@ -1,0 +1,155 @@
+"""ClickHouse. The only module that imports clickhouse_connect.
+
+The driver re-sends an INSERT by itself when the peer closes the connection (clickhouse-connect 1.12,
+driver/_backend/http_sync.py), so every insert here carries a deduplication token.
+"""
+
+import contextlib
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from topics.errors import TapefoldError, Unavailable
+
+DATABASE = "tapefold"
+TOO_MANY_PARTS = 252
+_CONNECT_TIMEOUT_S = 5
+_ANSWER_TIMEOUT_S = 120
+_INSERT_SETTINGS: Mapping[str, Any] = {
+    "async_insert": 0,
+    "wait_for_async_insert": 1,
+    "insert_deduplicate": 1,
+    "max_partitions_per_insert_block": 1000,  # a backfill batch may span years of months; the default is 100
+}
+# Not the statement's fault: overload, time, memory, disk, network, an insert whose end nobody knows.
+_PASSING = frozenset({159, 160, 202, 209, 210, 241, 242, 243, TOO_MANY_PARTS, 279, 319, 425, 999})
+
+
+class StoreUnavailable(Unavailable):
+    """The store did not answer, or not now. code: ClickHouse's number, None when no answer came at all.
+
+    After an insert the result is unknown: the rows may be there, in part, or come yet.
+    """
+
+    def __init__(self, detail: str, code: int | None = None) -> None:
+        super().__init__("the store", detail)
+        self.code = code
+
+
+class StatementRefused(TapefoldError):
+    """The store refused a statement; it stays refused until the statement or the schema changes. code: its number."""
+
+    def __init__(self, code: int, detail: str) -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"the store refused the statement (code {self.code}): {self.detail}"
+
+
+class Rows(NamedTuple):
+    """An answer: column names, and rows of Python values. datetime ends at microseconds; `query_arrow` does not."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Any]]
+
+
+class Tables:
+    """A ClickHouse store at `url` (http or https). Connects when first used, and again after an error.
+
+    compress: lz4 on the wire; worth it for a store on another machine only.
+    """
+
+    def __init__(self, url: str, *, user: str = "default", password: str = "", compress: bool = False) -> None:
+        self.url = url
+        self._user = user
+        self._password = password
+        self._compress = compress
+        self._lock = threading.Lock()
+        self._client: Client | None = None
+
+    def insert_arrow(self, table: str, rows: pa.Table, token: str) -> int | None:
+        """Insert into `tapefold.<table>`; returns the rows that the store says it wrote, None when it does not say.
+
+        The same token within the table's window is written once. Raises StoreUnavailable, StatementRefused.
+        """
+        settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
+        try:
+            summary = self._connected().insert_arrow(table, rows, database=DATABASE, settings=settings)
+        except ClickHouseError as error:
+            raise self._failure(error) from error
+        written = summary.summary.get("written_rows")
+        return None if written is None else int(written)
+
+    def query_rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Rows:
+        """The answer to one query; `parameters` are bound by the store ({name:Type})."""
+        try:
+            result = self._connected().query(sql, parameters=dict(parameters or {}))
+        except ClickHouseError as error:
+            raise self._failure(error) from error
+        return Rows(tuple(result.column_names), result.result_rows)
+
+    def query_arrow(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """The answer to one query as an Arrow table."""
+        try:
+            return self._connected().query_arrow(sql, parameters=dict(parameters or {}))
+        except ClickHouseError as error:
+            raise self._failure(error) from error
+
+    def query_bytes(self, sql: str, form: str) -> bytes:
+        """The answer to one query in ClickHouse's output format `form`, for example `ArrowStream`."""
+        try:
+            return self._connected().raw_query(sql.strip().rstrip(";"), fmt=form)
+        except ClickHouseError as error:
+            raise self._failure(error) from error
+
+    def query_text(self, sql: str, form: str) -> str:
+        """The answer to one query as text, in a format such as `PrettyCompact`, `JSONEachRow`, `CSVWithNames`."""
+        return self.query_bytes(sql, form).decode("utf-8", "backslashreplace")
+
+    def command(self, sql: str) -> None:
+        """Run one statement that has no answer."""
+        try:
+            self._connected().command(sql)
+        except ClickHouseError as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(ClickHouseError):
+                client.close()
+
+    def _connected(self) -> Client:
+        with self._lock:
+            if self._client is None:
+                address = urlsplit(self.url)
+                self._client = clickhouse_connect.get_client(
+                    interface=address.scheme,
+                    host=address.hostname or "127.0.0.1",
+                    port=address.port or (8443 if address.scheme == "https" else 8123),
+                    username=self._user,
+                    password=self._password,
+                    compress=self._compress,
+                    connect_timeout=_CONNECT_TIMEOUT_S,
+                    send_receive_timeout=_ANSWER_TIMEOUT_S,
+                    autogenerate_session_id=False,  # a session forbids statements side by side
+                )
+            return self._client
+
+    def _failure(self, error: ClickHouseError) -> StoreUnavailable | StatementRefused:
+        code = getattr(error, "code", None)
+        if code is None:
+            self.close()  # the next use connects anew
+        if code is None or code in _PASSING:
+            return StoreUnavailable(f"{self.url}: {error}", code)
+        return StatementRefused(code, str(error))

@@ -1,0 +1,101 @@
+"""One contract of the log, held by the real one and by the small one in memory."""
+
+import uuid
+
+import pytest
+
+from topics.errors import TopicMismatch, Unavailable
+from topics.kafka import KafkaLog
+from topics.log import Log, MemoryLog, Record, Watermarks
+
+
+@pytest.fixture(params=["memory", "kafka"])
+def log(request: pytest.FixtureRequest) -> Log:
+    """Each log in turn."""
+    if request.param == "memory":
+        return MemoryLog()
+    kafka: KafkaLog = request.getfixturevalue("kafka")
+    return kafka
+
+
+@pytest.fixture
+def topic(log: Log) -> str:
+    """A fresh topic of three partitions."""
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    log.create({name: {}}, 3)
+    return name
+
+
+def read_all(log: Log, positions: dict[tuple[str, int], int], count: int) -> list[Record]:
+    reader = log.reader(positions)
+    records: list[Record] = []
+    for _ in range(100):
+        records += reader.read(1000, 0.2)
+        if len(records) >= count:
+            break
+    reader.close()
+    return records
+
+
+def test_records_come_back_as_they_were_appended(log, topic):
+    """Key, headers (in order, repeated names too), time stamp and arbitrary bytes survive; offsets count from 0."""
+    appender = log.appender()
+    headers = [("a", b"1"), ("a", b"2"), ("b", bytes(range(256)))]
+    appender.append(topic, b"\x00\xff", key=b"k", partition=1, headers=headers, timestamp_ms=1_700_000_000_123)
+    appender.append(topic, b"", partition=1, timestamp_ms=1_700_000_000_124)
+    appender.flush()
+    assert [
+        Record(topic, 1, 0, 1_700_000_000_123, b"k", tuple(headers), b"\x00\xff"),
+        Record(topic, 1, 1, 1_700_000_000_124, None, (), b""),
+    ] == read_all(log, {(topic, 1): 0}, 2)
+
+
+def test_a_partition_keeps_the_order_of_its_records(log, topic):
+    """Five thousand records of one key come back in the order in which they were appended."""
+    appender = log.appender()
+    for number in range(5_000):
+        appender.append(topic, b"%d" % number, key=b"same")
+    appender.flush()
+    records = read_all(log, {(topic, number): 0 for number in range(3)}, 5_000)
+    assert [b"%d" % number for number in range(5_000)] == [record.value for record in records]
+    assert 1 == len({record.partition for record in records})
+
+
+def test_reading_starts_where_it_is_told_to(log, topic):
+    """A position is an offset, and the record after one is at its next offset."""
+    appender = log.appender()
+    for number in range(10):
+        appender.append(topic, b"%d" % number, partition=0)
+    appender.flush()
+    first = read_all(log, {(topic, 0): 4}, 6)[0]
+    assert (4, 5) == (first.offset, first.next_offset)
+    assert {
+        (topic, 0): Watermarks(0, 10),
+        (topic, 1): Watermarks(0, 0),
+        (topic, 2): Watermarks(0, 0),
+    } == log.watermarks([topic])
+
+
+def test_an_offset_outside_the_log_is_an_error_and_never_a_reset(log, topic):
+    """Reading from past the end fails by name."""
+    with pytest.raises(Unavailable):
+        read_all(log, {(topic, 0): 99}, 1)
+
+
+def test_creating_again_creates_nothing(log, topic):
+    """A topic that is there is left as it is."""
+    assert [] == log.create({topic: {}}, 3)
+    assert 3 == log.partition_counts()[topic]
+
+
+def test_an_unknown_topic_is_named(log):
+    """The error says which topic is missing and what to run."""
+    with pytest.raises(Unavailable, match=r"unknown topic 'nowhere'; run `tapefold migrate`"):
+        log.watermarks(["nowhere"])
+
+
+def test_another_partition_count_is_refused(kafka):
+    """Partition counts are frozen: another number is an error that names both."""
+    kafka.create({"frozen": {}}, 2)
+    with pytest.raises(TopicMismatch, match="expected 3 partitions, was 2 partitions"):
+        kafka.create({"frozen": {}}, 3)

@@ -1,0 +1,183 @@
+"""What users read, after every order and repetition in which rows may arrive."""
+
+import itertools
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from sinks import rows
+from sinks.tables import Tables
+from topics.events import Market, Tick
+from topics.log import Record
+
+
+def insert(tables: Tables, *records: Record) -> None:
+    """Insert each record by itself, so that each is a part of its own."""
+    for number, record in enumerate(records):
+        for table, arrow in rows.build([record], topic_ids={}, code_version="v").items():
+            tables.insert_arrow(table, arrow, f"{table}:{number}:{record.offset}")
+
+
+def read(tables: Tables, columns: str, view: str, order: str = "1") -> list[tuple[Any, ...]]:
+    """Rows of a view."""
+    return [tuple(row) for row in tables.query_rows(f"SELECT {columns} FROM tapefold_api.{view} ORDER BY {order}").rows]
+
+
+def test_the_columns_that_are_sent_are_those_of_the_tables(tables: Tables, make: Any) -> None:
+    """Names agree in both directions; only computed columns are not sent."""
+    sent = {table: [*(name for name, _, _ in rows.layout_of(table))] for table in [*rows.LAYOUTS, "bars_1m_journal"]}
+    sent[rows.RAW_RECORDS] = rows.bronze_table([make.record("raw.kalshi.ws", b"")], {}).column_names
+    for table, names in sent.items():
+        answer = tables.query_rows(
+            "SELECT name FROM system.columns WHERE database = 'tapefold' AND table = {table:String}"
+            " AND default_kind != 'MATERIALIZED'",
+            {"table": table},
+        )
+        assert {name for (name,) in answer.rows} == {*names, "_topic", "_partition", "_offset"}, table
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_the_winner_of_a_trade_is_the_earliest_telling(tables: Tables, make: Any, order: Sequence[int]) -> None:
+    """Smallest (known_ns, topic, partition, offset), whatever came first; one row per trade id."""
+    known_ns = make.t0_ns
+    tellings = [
+        make.trade(conn="late", known_ns=known_ns + 1, cause=make.cause(0, topic="raw.a", partition=0)),
+        make.trade(conn="ws", known_ns=known_ns, cause=make.cause(1, topic="raw.kalshi.ws", partition=0)),
+        make.trade(conn="rest9", known_ns=known_ns, cause=make.cause(9, topic="raw.kalshi.rest", partition=1)),
+        make.trade(conn="WINS", known_ns=known_ns, cause=make.cause(8, topic="raw.kalshi.rest", partition=1)),
+    ]
+    insert(tables, *(make.record("fact.trade", tellings[index], offset) for offset, index in enumerate(order)))
+    assert [("WINS", 8)] == read(tables, "conn, cause_offset", "trades")
+    tables.command("OPTIMIZE TABLE tapefold.trades FINAL")
+    assert [("WINS",)] == [tuple(row) for row in tables.query_rows("SELECT conn FROM tapefold.trades").rows]
+
+
+def test_a_partition_number_decides_before_an_offset(tables: Tables, make: Any) -> None:
+    """Numbers are compared as numbers, each in its place."""
+    insert(
+        tables,
+        make.record("fact.trade", make.trade(conn="p2", cause=make.cause(1, partition=2)), 0),
+        make.record("fact.trade", make.trade(conn="p1", cause=make.cause(2**40, partition=1)), 1),
+        make.record("fact.trade", make.trade(conn="p300", cause=make.cause(0, partition=300)), 2),
+    )
+    assert [("p1",)] == read(tables, "conn", "trades")
+
+
+def test_trades_are_exactly_typed(tables: Tables, make: Any) -> None:
+    """Money is Decimal, times keep nanoseconds."""
+    insert(tables, make.record("fact.trade", make.trade()))
+    assert [(Decimal("0.480000"), Decimal("0.520000"), Decimal("2.5000"), make.t0_ns)] == read(
+        tables, "yes_price, no_price, size, toUnixTimestamp64Nano(event_at)", "trades"
+    )
+    types = {row[0]: row[1] for row in tables.query_rows("DESCRIBE tapefold_api.bars_1m").rows}
+    assert "DateTime64(9, 'UTC')" == types["minute"]
+    assert "Nullable(Decimal(18, 6))" == types["open"] == types["yes_ask"]
+    assert ("Decimal(18, 4)", "UInt32") == (types["volume"], types["trades"])
+
+
+def test_a_fact_told_again_at_another_offset_is_one_row(tables: Tables, make: Any) -> None:
+    """Ticks and lifecycle events are told apart by their cause."""
+    numbers = {
+        "price_e6": 480_000,
+        "yes_bid_e6": 1,
+        "yes_ask_e6": 2,
+        "volume_e4": 3,
+        "open_interest_e4": 4,
+    }
+    tick = Tick(**make.fact(seq=None, **numbers))
+    other = Tick(**make.fact(seq=None, cause=make.cause(index=1), **numbers))
+    event = Market(**make.fact(event_type="created"))
+    insert(tables, *(make.record("fact.tick", each, offset) for offset, each in enumerate([tick, other, tick])))
+    insert(tables, *(make.record("fact.market", event, offset) for offset in (10, 11)))
+    assert [(0,), (1,)] == read(tables, "cause_index", "market_ticks")
+    assert [("created", "{}")] == read(tables, "event_type, terms", "market_events")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_the_bar_is_its_latest_revision(tables: Tables, make: Any, order: Sequence[int]) -> None:
+    """A late landing of an old revision changes nothing; the journal keeps them all."""
+    revisions = [
+        make.bar(),
+        make.bar(rev=4, close_e6=490_000, trades=2),
+        make.bar(rev=5, close_e6=490_000, trades=2, closed=True),
+    ]
+    insert(tables, *(make.record("bars.1m", revisions[index], offset) for offset, index in enumerate(order)))
+    assert [(5, Decimal("0.490000"), True)] == read(tables, "rev, close, closed", "bars_1m")
+    assert [(2,), (4,), (5,)] == read(tables, "rev", "bars_1m_journal")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_an_end_replaces_the_open_interval(tables: Tables, make: Any, order: Sequence[int]) -> None:
+    """Of two ends the earlier one holds: no more than that is proven."""
+    told = [
+        make.coverage(),
+        make.coverage(ended_ns=make.t0_ns + 9, ended_by="stop"),
+        make.coverage(ended_ns=make.t0_ns + 5, ended_by="gap"),
+    ]
+    insert(tables, *(make.record("fact.gap", told[index], offset) for offset, index in enumerate(order)))
+    assert [(make.t0_ns + 5, "gap", None)] == read(
+        tables, "toUnixTimestamp64Nano(assumeNotNull(ended_at)), ended_by, last_beat_at", "coverage"
+    )
+
+
+def test_an_open_interval_is_proven_up_to_the_last_beat(tables: Tables, make: Any) -> None:
+    """The latest clock of the connection, on whichever partition and in whichever order it came."""
+    insert(
+        tables,
+        make.record("fact.gap", make.coverage(), 0),
+        make.record("fact.gap", make.coverage(conn="b"), 1),
+        make.record("fact.trade", make.beat(clock_ns=make.t0_ns + 7, raw_partition=2), 2),
+        make.record("fact.trade", make.beat(clock_ns=make.t0_ns + 3), 3),
+        make.record("fact.trade", make.beat(clock_ns=make.t0_ns + 1), 4),
+    )
+    shown = read(tables, "conn, ended_at, toUnixTimestamp64Nano(assumeNotNull(last_beat_at))", "coverage")
+    assert [("a", None, make.t0_ns + 7), ("b", None, 0)] == shown
+    assert [(1, make.t0_ns + 3), (2, make.t0_ns + 7)] == read(
+        tables, "raw_partition, toUnixTimestamp64Nano(clock_at)", "beats"
+    )
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_repaired_gap_is_one_row(tables: Tables, make: Any, order: Sequence[int]) -> None:
+    """The repair replaces the open row, also when it lands first."""
+    told = [make.gap(), make.gap(rev=2, repaired_ns=make.t0_ns + 5)]
+    insert(tables, *(make.record("gaps", told[index], offset) for offset, index in enumerate(order)))
+    assert [(2, "seq_hole", 12, 14, make.t0_ns + 5)] == read(
+        tables, "rev, kind, from_seq, to_seq, toUnixTimestamp64Nano(assumeNotNull(repaired_at))", "gaps"
+    )
+
+
+def test_books_are_one_row_per_change_and_session(tables: Tables, make: Any) -> None:
+    """Equal changes of two sessions are two rows, a repeat is none."""
+    insert(
+        tables,
+        make.record("books", make.book(), 0),
+        make.record("books", make.book(conn="b"), 1),
+        make.record("books", make.book(), 2),
+        make.record("books", make.book(kind="gap", side=None, price_e6=None, delta_e4=None, trusted=False), 3),
+    )
+    assert [("a", "delta", Decimal("-1.0000"), True), ("a", "gap", None, False), ("b", "delta", Decimal(-1), True)] == (
+        read(tables, "conn, kind, delta, trusted", "books", "1, 2")
+    )
+
+
+def test_a_refused_record_is_one_row_per_stage_and_reason(tables: Tables, make: Any) -> None:
+    """A repeat of the sink's own refusal collapses."""
+    insert(tables, make.record("fact.trade", b"?", 4), make.record("fact.trade", b"?", 4)._replace(timestamp_ms=5))
+    assert [("sink", "fact.trade", 4, "?")] == read(tables, "stage, cause_topic, cause_offset, value_text", "dead")
+
+
+def test_bronze_shows_every_offset_once_with_its_bytes(tables: Tables) -> None:
+    """Bytes that are no text, repeated headers and a missing key are read back as they were."""
+    value = bytes(range(256))
+    record = Record("raw.kalshi.ws", 1, 5, 1_000, None, (("k", b"1"), ("k", b"\xff")), value)
+    insert(tables, record, record._replace(timestamp_ms=1_000))
+    for _ in range(2):  # a second physical row, as a zombie would leave it
+        tables.insert_arrow("raw_records", rows.bronze_table([record], {}), "another")
+    ((topic, offset, key, headers, digest),) = read(
+        tables, "_topic, _offset, _key, arrayStringConcat(arrayMap(v -> hex(v), mapValues(_headers))), hex(value)",
+        "raw_records",
+    )  # fmt: skip
+    assert ("raw.kalshi.ws", 5, None, "31FF", value.hex().upper()) == (topic, offset, key, headers, digest)

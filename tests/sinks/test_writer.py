@@ -1,0 +1,390 @@
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pytest
+
+from sinks.batch import OffsetOutsideLog, cut
+from sinks.delivery import Delivery
+from sinks.migrate import migrate
+from sinks.tables import StoreUnavailable, Tables
+from sinks.writer import SinkWriter
+from tapefold.local.store.process import LocalStore
+from topics.catalog import SINK_TOPICS
+from topics.errors import Unavailable
+from topics.log import MemoryLog, Watermarks
+
+RAW = "raw.kalshi.ws"
+MIGRATIONS = Path(__file__).parents[2] / "clickhouse" / "migrations"
+NOW_NS = 1_786_000_000_000_000_000
+
+
+class Journal:
+    """A logger that remembers."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def info(self, event: str, **_: object) -> None:
+        """Remember the event."""
+        self.events.append(event)
+
+    def warning(self, event: str, **_: object) -> None:
+        """Remember the event."""
+        self.events.append(event)
+
+
+class FaultyTables(Tables):
+    """A store whose next inserts into a table end as planned: before, after, half, or as a token without rows."""
+
+    def __init__(self, url: str, *plan: tuple[str, str]) -> None:
+        super().__init__(url)
+        self.plan = list(plan)
+        self.never: set[int] = set()  # bronze inserts that begin with these offsets always fail
+        self.tried = 0
+
+    def insert_arrow(self, table: str, rows: pa.Table, token: str) -> int | None:
+        """Insert, unless the plan's next entry is for this table."""
+        self.tried += 1
+        if table == "raw_records" and rows["_offset"][0].as_py() in self.never:
+            raise StoreUnavailable("never")
+        if not self.plan or self.plan[0][0] != table:
+            return super().insert_arrow(table, rows, token)
+        _, fault = self.plan.pop(0)
+        if fault == "after":
+            super().insert_arrow(table, rows, token)
+        if fault == "half":
+            super().insert_arrow(table, rows.slice(0, len(rows) // 2), token + "half")
+        if fault == "token only":  # the store remembers the token of a part that it lost (ClickHouse PR#110429)
+            super().insert_arrow(table, rows, token)
+            self.command(f"ALTER TABLE tapefold.{table} DELETE WHERE 1 SETTINGS mutations_sync = 2")
+            return len(rows)
+        raise StoreUnavailable(fault, 252 if fault == "too many parts" else None)
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    """All topics of the sink, two partitions each."""
+    memory = MemoryLog()
+    memory.create({topic: {} for topic in SINK_TOPICS}, 2)
+    return memory
+
+
+def fill(log: MemoryLog, count: int, first: int = 0) -> None:
+    """Append raw records whose value is their number."""
+    appender = log.appender()
+    for number in range(first, first + count):
+        appender.append(RAW, b"%d" % number, partition=number % 2, timestamp_ms=NOW_NS // 1_000_000)
+
+
+def writer(log: MemoryLog, tables: Tables, journal: Journal | None = None, **options: Any) -> SinkWriter:
+    """A writer with a short batch."""
+    return SinkWriter(
+        log,
+        tables,
+        **{
+            "now_ns": lambda: NOW_NS,
+            "logger": journal or Journal(),
+            "code_version": "v1",
+            "batch_wait_s": 0.05,
+            **options,
+        },
+    )
+
+
+def delivery(tables: Tables, now_ns: int = NOW_NS) -> Delivery:
+    """The steps alone, to stop between them."""
+    return Delivery(tables, now_ns=lambda: now_ns, logger=Journal(), code_version="v1")
+
+
+class Running:
+    """A writer at work in a thread of its own; leaving the block stops it and raises what it raised."""
+
+    def __init__(self, sink: SinkWriter) -> None:
+        self.sink = sink
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.sink.run(self._stop)
+        except BaseException as error:  # noqa: BLE001  # carried to the test
+            self._failure = error
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def until(self, reached: Callable[[], bool], timeout_s: float = 30.0) -> None:
+        """Wait for a state."""
+        deadline = time.monotonic() + timeout_s
+        while not reached():
+            assert time.monotonic() < deadline, "expected the state to be reached in time"
+            assert self._failure is None, self._failure
+            time.sleep(0.01)
+
+    def drained(self) -> None:
+        """Wait until all that is on the log is committed."""
+        self.until(lambda: bool(self.sink.positions()) and self.sink.lag() == 0)
+
+
+def bronze(tables: Tables) -> tuple[int, int]:
+    """(physical rows, distinct offsets) of bronze."""
+    answer = tables.query_rows("SELECT count(), uniqExact(_topic, _partition, _offset) FROM tapefold.raw_records")
+    physical, distinct = answer.rows[0]
+    return physical, distinct
+
+
+def chain(tables: Tables, topic: str = RAW) -> list[list[tuple[int, int, int]]]:
+    """The commits of each partition: (first, next, rows)."""
+    answer = tables.query_rows(
+        "SELECT groupArray((first, next, rows)) FROM"
+        " (SELECT * FROM tapefold.sink_commits WHERE topic = {topic:String} ORDER BY partition, first)"
+        " GROUP BY partition ORDER BY partition",
+        {"topic": topic},
+    )
+    return [[tuple(each) for each in commits] for (commits,) in answer.rows]
+
+
+@pytest.fixture
+def faulty(tables: Tables) -> Iterator[Callable[..., FaultyTables]]:
+    """Makes stores with planned faults."""
+    made: list[FaultyTables] = []
+
+    def new(*plan: tuple[str, str]) -> FaultyTables:
+        made.append(FaultyTables(tables.url, *plan))
+        return made[-1]
+
+    yield new
+    for each in made:
+        each.close()
+
+
+def test_every_record_stands_once_and_the_commits_make_a_chain(tables: Tables, log: MemoryLog) -> None:
+    """Several batches, one commit row per batch and partition, no hole between them."""
+    fill(log, 100)
+    with Running(writer(log, tables, batch_rows_max=30)) as running:
+        running.drained()
+        fill(log, 11, 100)
+        running.drained()
+    assert (111, 111) == bronze(tables)
+    for commits, rows in zip(chain(tables), (56, 55), strict=True):
+        assert 0 == commits[0][0]
+        assert all(left[1] == right[0] for left, right in itertools.pairwise(commits))
+        assert rows == commits[-1][1] == sum(each[2] for each in commits)
+
+
+def test_a_new_writer_goes_on_at_the_commit_rows(tables: Tables, log: MemoryLog) -> None:
+    """Positions come from ClickHouse alone, and nothing is inserted twice."""
+    fill(log, 10)
+    with Running(writer(log, tables)) as running:
+        running.drained()
+    fill(log, 6, 10)
+    second = writer(log, tables)
+    with Running(second) as running:
+        running.drained()
+    assert {(RAW, 0): 8, (RAW, 1): 8} == {key: at for key, at in second.positions().items() if key[0] == RAW}
+    assert (16, 16) == bronze(tables)
+    assert [[(0, 5, 5), (5, 8, 3)], [(0, 5, 5), (5, 8, 3)]] == chain(tables)
+
+
+def test_positions_belong_to_a_sink(tables: Tables, log: MemoryLog) -> None:
+    """Another sink on the same store begins at the log's start."""
+    fill(log, 4)
+    first = delivery(tables)
+    first.deliver(cut(log.reader(first.assign(log, [RAW])).read(99, 0), first.positions()))
+    other = Delivery(tables, now_ns=lambda: NOW_NS, logger=Journal(), code_version="v1", sink="other")
+    assert {(RAW, 0): 0, (RAW, 1): 0} == other.assign(log, [RAW])
+    assert {(RAW, 0): 2, (RAW, 1): 2} == delivery(tables).assign(log, [RAW])
+
+
+@pytest.mark.parametrize("taken", [3, 10, 20])
+def test_a_kill_between_insert_and_commit_doubles_nothing(tables: Tables, log: MemoryLog, taken: int) -> None:
+    """The next process reads the same records in other cuts, and inserts only what bronze lacks."""
+    fill(log, 20)
+    killed = delivery(tables)
+    positions = killed.assign(log, [RAW])
+    killed.insert(cut(log.reader(positions).read(taken, 0), positions))
+    assert (taken, taken) == bronze(tables)
+    with Running(writer(log, tables, topics=[RAW], batch_rows_max=7)) as running:
+        running.drained()
+    assert (20, 20) == bronze(tables)
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        ("raw_records", "before"),
+        ("raw_records", "after"),
+        ("raw_records", "half"),
+        ("raw_records", "token only"),
+        ("raw_records", "too many parts"),
+        ("trades", "before"),
+        ("trades", "after"),
+        ("sink_commits", "before"),
+        ("sink_commits", "after"),
+        ("sink_commits", "token only"),
+    ],
+)
+def test_an_insert_of_unknown_end_leaves_each_row_once(
+    faulty: Callable[..., FaultyTables], log: MemoryLog, make: Any, table: str, fault: str
+) -> None:
+    """Whether an insert was lost, landed, landed in part or was forgotten, the result is the same."""
+    fill(log, 10)
+    log.appender().append("fact.trade", make.record("fact.trade", make.trade()).value, partition=0)
+    store = faulty((table, fault))
+    steps = delivery(store)
+    positions = steps.assign(log, [RAW, "fact.trade"])
+    batch = cut(log.reader(positions).read(99, 0), positions)
+    with pytest.raises(Unavailable):
+        steps.deliver(batch)
+    assert positions == steps.positions()
+    steps.deliver(batch, 1)
+    assert {(RAW, 0): 5, (RAW, 1): 5, ("fact.trade", 0): 1, ("fact.trade", 1): 0} == steps.positions()
+    assert (10, 10) == bronze(store)
+    assert [[(0, 5, 5)], [(0, 5, 5)]] == chain(store)
+    assert 1 == store.query_rows("SELECT count() FROM tapefold_api.trades").rows[0][0]
+
+
+def test_a_repeat_after_a_restart_uses_no_token_that_a_crash_may_have_emptied(
+    faulty: Callable[..., FaultyTables], log: MemoryLog, make: Any
+) -> None:
+    """A trade whose token the store kept and whose row it lost is inserted by the next process."""
+    log.appender().append("fact.trade", make.record("fact.trade", make.trade()).value, partition=0)
+    store = faulty(("trades", "token only"))
+    killed = delivery(store)
+    positions = killed.assign(log, ["fact.trade"])
+    killed.insert(cut(log.reader(positions).read(99, 0), positions))
+    assert 0 == store.query_rows("SELECT count() FROM tapefold.trades").rows[0][0]
+    following = delivery(store, NOW_NS + 1)
+    following.deliver(cut(log.reader(following.assign(log, ["fact.trade"])).read(99, 0), positions))
+    assert 1 == store.query_rows("SELECT count() FROM tapefold.trades").rows[0][0]
+
+
+def test_a_store_that_is_away_is_waited_for(faulty: Callable[..., FaultyTables], log: MemoryLog) -> None:
+    """Each change is said once, reading pauses, nothing is lost."""
+    fill(log, 40)
+    store = faulty(("raw_records", "before"), ("raw_records", "after"), ("raw_records", "before"))
+    journal = Journal()
+    with Running(writer(log, store, journal, batch_rows_max=10)) as running:
+        running.drained()
+    assert (40, 40) == bronze(store)
+    assert ["sink_store_down", "sink_store_up"] == journal.events[:2]
+    assert journal.events.count("sink_store_down") == journal.events.count("sink_store_up")
+
+
+def test_a_batch_is_never_delivered_past_one_that_was_given_up(
+    faulty: Callable[..., FaultyTables], log: MemoryLog
+) -> None:
+    """A stop while the first batch fails ends the writer; a commit of the second would hide the first for ever."""
+    fill(log, 40)
+    store = faulty()
+    store.never = {0}
+    with Running(writer(log, store, batch_rows_max=10)) as running:
+        running.until(lambda: store.tried > 1)
+    assert [] == chain(store)
+    store.never.clear()
+    with Running(writer(log, store, batch_rows_max=10)) as running:
+        running.drained()
+    assert (40, 40) == bronze(store)
+
+
+def test_a_store_killed_and_started_again_has_every_record_once(tmp_path: Path, log: MemoryLog) -> None:
+    """SIGKILL of the store under load; the writer stays and goes on."""
+    with LocalStore(tmp_path) as store:
+        tables = Tables(store.address.url)
+        migrate(tables, MIGRATIONS, lambda: NOW_NS)
+        fill(log, 1_000)
+        journal = Journal()
+        with Running(writer(log, tables, journal, batch_rows_max=100)) as running:
+            running.until(lambda: running.sink.positions().get((RAW, 0), 0) > 0)
+            store.kill()
+            fill(log, 1_000, 1_000)
+            running.until(lambda: "sink_store_down" in journal.events)
+            store.start()
+            running.drained()
+        assert (2_000, 2_000) == bronze(tables)
+        assert ["sink_store_down", "sink_store_up"] == [each for each in journal.events if "store_" in each]
+        tables.close()
+
+
+def test_a_writer_may_start_before_the_schema_is_there(bare_store: Tables, log: MemoryLog) -> None:
+    """It says that the store is not ready, and begins when it is."""
+    fill(log, 3)
+    journal = Journal()
+    with Running(writer(log, bare_store, journal)) as running:
+        running.until(lambda: journal.events == ["sink_store_down"])
+        migrate(Tables(bare_store.url), MIGRATIONS, lambda: NOW_NS)
+        running.drained()
+    assert (3, 3) == bronze(bare_store)
+
+
+class Shifted(MemoryLog):
+    """A log that no longer, or not yet, holds all offsets."""
+
+    marks = Watermarks(0, 0)
+
+    def watermarks(self, topics: Any) -> dict[tuple[str, int], Watermarks]:
+        """The marks that the test sets."""
+        return {(topic, 0): self.marks for topic in topics}
+
+
+@pytest.mark.parametrize(
+    ("marks", "reason"),
+    [(Watermarks(3, 9), "offset_below_low_watermark"), (Watermarks(0, 1), "offset_above_high_watermark")],
+)
+def test_a_position_that_is_not_on_the_log_stops_the_writer(tables: Tables, marks: Watermarks, reason: str) -> None:
+    """The error is named, and not a row is written."""
+    log = Shifted()
+    log.create({RAW: {}}, 1)
+    log.appender().append(RAW, b"1")
+    log.appender().append(RAW, b"2")
+    steps = delivery(tables)
+    steps.deliver(cut(log.reader({(RAW, 0): 0}).read(9, 0), steps.assign(log, [RAW])))
+    log.marks = marks
+    with pytest.raises(OffsetOutsideLog, match=reason):
+        writer(log, tables, topics=[RAW]).run(threading.Event())
+    assert (2, 2) == bronze(tables)
+
+
+def test_a_record_is_readable_soon_after_it_stands_on_the_log(tables: Tables, log: MemoryLog, make: Any) -> None:
+    """With the default wait, one record of each kind is there within 1.2 s."""
+    with Running(writer(log, tables, batch_wait_s=0.5)) as running:
+        running.until(lambda: bool(running.sink.positions()))
+        time.sleep(0.3)
+        began = time.monotonic()
+        fill(log, 2)
+        for topic, event in (
+            ("fact.trade", make.trade()),
+            ("fact.trade", make.beat()),
+            ("books", make.book()),
+            ("bars.1m", make.bar()),
+            ("gaps", make.gap()),
+            ("fact.gap", make.coverage()),
+        ):
+            log.appender().append(topic, make.record(topic, event).value, partition=0)
+        running.drained()
+        took_s = time.monotonic() - began
+    assert took_s < 1.2
+    assert 1 == tables.query_rows("SELECT count() FROM tapefold_api.bars_1m").rows[0][0]
+
+
+def test_a_refused_record_counts_in_its_range(tables: Tables, log: MemoryLog) -> None:
+    """Foreign data on a topic becomes a row of `dead` and the sink goes on."""
+    log.appender().append("books", b"no JSON", partition=1)
+    with Running(writer(log, tables)) as running:
+        running.drained()
+    answer = tables.query_rows("SELECT stage, cause_topic, cause_partition, cause_offset FROM tapefold_api.dead")
+    assert [("sink", "books", 1, 0)] == [tuple(row) for row in answer.rows]
+    assert [[(0, 1, 1)]] == chain(tables, "books")
