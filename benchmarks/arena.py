@@ -11,10 +11,13 @@ import workload
 from stream_processors.app import changelog_topic
 from tapefold.local.kafka import LocalKafka
 from tapefold.local.kafka_files import DATA_DIR
-from topics.catalog import TOPICS
+from topics.catalog import FACT_TRADE, TOPICS
 from topics.kafka import KafkaLog
 
 HEAP_MB = 512
+WARM_UP_TOPIC = "warm-up"
+WARM_UP_RECORDS = 20_000
+WARM_UP_VALUE = b"x" * 300
 
 
 class Arena:
@@ -48,6 +51,7 @@ class Arena:
         os.sync()  # the copy's write-back must not fall into the run
         try:
             with LocalKafka(folder, heap_mb=HEAP_MB) as kafka:
+                warm_up(KafkaLog(kafka.address.bootstrap))
                 yield kafka.address.bootstrap, state_dir
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -63,6 +67,23 @@ def create_topics(log: KafkaLog) -> None:
     }
     settings[changelog_topic()] = {"cleanup.policy": "compact"}
     log.create(settings, workload.PARTITIONS)
+
+
+def warm_up(log: KafkaLog) -> None:
+    """Read the input once and append a little: a broker's first seconds go into compiling itself."""
+    log.create({WARM_UP_TOPIC: {}}, workload.PARTITIONS)
+    appender = log.appender()
+    for number in range(WARM_UP_RECORDS):
+        appender.append(WARM_UP_TOPIC, WARM_UP_VALUE, partition=number % workload.PARTITIONS)
+        if not number % 500:
+            appender.flush(60)  # many small requests compile what one large would not
+    appender.close()
+    marks = log.watermarks([FACT_TRADE])
+    left = sum(mark.high for mark in marks.values())
+    reader = log.reader(dict.fromkeys(marks, 0))
+    while left:
+        left -= len(reader.read(20_000, 1.0))
+    reader.close()
 
 
 class Failed(Exception):

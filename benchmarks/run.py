@@ -18,7 +18,7 @@ from arena import Arena, Failed, run_process
 from contestants import FOLDS, PEERS_PYTHON, ROOT, Contestant
 from workload import Input
 
-TIMEOUT_S = 600.0
+TIMEOUT_S = 180.0
 
 
 def main() -> int:

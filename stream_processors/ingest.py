@@ -28,9 +28,13 @@ from topics.domains import domain_of
 from topics.errors import BadRecord
 from topics.events import Beat, BookDelta, BookSnapshot, Cause, Coverage, Gap, KnownBy, Market, Tick, Trade
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
-_STAMP_DIGITS_MAX = 20  # nanoseconds since the epoch have 19 digits until the year 2286
+_INT64_MAX = 2**63 - 1  # what the store's columns hold; nanoseconds since the epoch reach it in the year 2262
+_STAMP_DIGITS_MAX = 19
+_FACT_BYTES_MAX = 15 * 1024 * 1024  # the log takes 16 MiB with key and headers; numbers may grow when they are typed
+_NOTICE_BYTES_MAX = 64 * 1024  # a notice names one connection and one market: some 300 bytes
+_DETAIL_MAX = 1024  # characters of a refusal's reason: a frame may quote megabytes at us
 WATERMARK_TOPICS: tuple[str, ...] = (FACT_TRADE, FACT_BOOK)
 _TOPIC_BY_FACT: dict[type, str] = {
     Trade: FACT_TRADE,
@@ -61,7 +65,7 @@ def ingest(topic: str, partition: int, partitions: int, records: Sequence[RawRec
     outputs: list[Output] = []
     beats: dict[str, Beat] = {}
     for record in records:
-        headers = dict(record.headers)
+        headers = {name: text or b"" for name, text in record.headers}  # a foreign writer's header may be null
         cause = Cause(topic, partition, record.offset)
         try:
             kind = headers.get(H_KIND)
@@ -96,23 +100,38 @@ def _frame(record: RawRecord, headers: dict[str, bytes], cause: Cause) -> Output
     fact = parse(record.value or b"", _envelope(headers), cause)
     if fact is None:
         return None
-    return Output(_TOPIC_BY_FACT[type(fact)], domain_of(fact.market_ticker).encode(), None, encode(fact))
+    value = encode(fact)
+    if len(value) > _FACT_BYTES_MAX:
+        raise BadRecord("too_large", f"expected a fact of at most {_FACT_BYTES_MAX} bytes, was {len(value)}")
+    return Output(_TOPIC_BY_FACT[type(fact)], domain_of(fact.market_ticker).encode(), None, value)
 
 
 def _envelope(headers: dict[str, bytes]) -> Envelope:
-    try:
-        sid_ns = headers.get(H_SID_NS)
-        return Envelope(
-            headers[H_CONN].decode("ascii"),
-            int(headers[H_RECEIVED_NS]),
-            _KNOWN_BY_CLOCK[headers[H_CLOCK]],
-            None if sid_ns is None else int(sid_ns),
-        )
-    except (KeyError, ValueError) as error:
+    conn = headers.get(H_CONN, b"")
+    received_ns = _stamp_ns(headers.get(H_RECEIVED_NS, b""))
+    known_by = _KNOWN_BY_CLOCK.get(headers.get(H_CLOCK, b""))
+    sid_ns = _stamp_ns(headers[H_SID_NS]) if H_SID_NS in headers else None
+    if (
+        not conn
+        or not conn.isascii()
+        or received_ns is None
+        or known_by is None
+        or (sid_ns is None and H_SID_NS in headers)
+    ):
         raise BadRecord(
             "missing_header",
-            f"expected {H_CONN}, {H_RECEIVED_NS} (integer) and {H_CLOCK} (wall or tape), were {headers!r}",
-        ) from error
+            f"expected {H_CONN} (ASCII), {H_RECEIVED_NS} and, where it stands, {H_SID_NS} (digits, below 2^63) "
+            f"and {H_CLOCK} (wall or tape), were {headers!r}",
+        )
+    return Envelope(conn.decode("ascii"), received_ns, known_by, sid_ns)
+
+
+def _stamp_ns(text: bytes) -> int | None:
+    """Nanoseconds since the epoch as our headers write them, digits alone; None for anything an int64 cannot hold."""
+    if not text.isdigit() or len(text) > _STAMP_DIGITS_MAX:
+        return None
+    value = int(text)
+    return value if value <= _INT64_MAX else None
 
 
 def _keep_beat(beats: dict[str, Beat], partition: int, value: bytes) -> None:
@@ -173,20 +192,26 @@ def _coverage(record: RawRecord, headers: dict[str, bytes], cause: Cause) -> Out
 
 
 def _notice(decode: Callable[[bytes], T], value: bytes) -> T:
+    if len(value) > _NOTICE_BYTES_MAX:
+        raise BadRecord("too_large", f"expected a notice of at most {_NOTICE_BYTES_MAX} bytes, was {len(value)}")
     try:
-        return decode(value)
+        notice = decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRecord("bad_value", f"expected a producer's notice: {error}") from error
+    for name in notice.__struct_fields__:
+        number = getattr(notice, name)
+        if isinstance(number, int) and not 0 <= number <= _INT64_MAX:
+            raise BadRecord("bad_value", f"notice field {name!r}: expected a number in [0, 2^63), was {number}")
+    return notice
 
 
 def _refused(record: RawRecord, headers: dict[str, bytes], cause: Cause, error: BadRecord) -> Output:
-    stamp = headers.get(H_RECEIVED_NS, b"")
     return dead(
         "ingest",
         error.reason,
-        error.detail,
+        error.detail[:_DETAIL_MAX],
         cause,
         key=record.key,
-        received_ns=int(stamp) if stamp.isdigit() and len(stamp) < _STAMP_DIGITS_MAX else None,
+        received_ns=_stamp_ns(headers.get(H_RECEIVED_NS, b"")),
         value=record.value or b"",
     )

@@ -24,8 +24,8 @@ from tapefold.simulators.kalshi.faults import Faults
 from tapefold.simulators.kalshi.keys import ensure_keypair
 from tapefold.simulators.kalshi.recording import BadRecording
 from tapefold.stack import POLL_S, Recording, Stack
-from tapefold.supervisor import EXIT_REFUSED
-from topics.errors import TapefoldError
+from tapefold.supervisor import EXIT_REFUSED, EXIT_UNAVAILABLE
+from topics.errors import TapefoldError, Unavailable
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 run_app = typer.Typer(no_args_is_help=True, help="Run one service in this terminal.")
@@ -289,6 +289,9 @@ def main() -> NoReturn:
     """Run the command; errors that we raise on purpose end it with their words alone."""
     try:
         app(standalone_mode=True)
+    except Unavailable as error:
+        typer.echo(f"tapefold: {error}", err=True)
+        sys.exit(EXIT_UNAVAILABLE)
     except (TapefoldError, LocalError, BadRecording, StatementRefused) as error:
         typer.echo(f"tapefold: {error}", err=True)
         sys.exit(EXIT_REFUSED)

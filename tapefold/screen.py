@@ -32,6 +32,7 @@ class Screen:
         self._lined_s = 0.0
         self._before: tuple[float, progress.Lag] | None = None
         self._note = ""
+        self._trouble = ""
 
     def say(self, line: str) -> None:
         """One line for the record, above the live part."""
@@ -65,8 +66,9 @@ class Screen:
             gaps = tables.query_rows("SELECT count(), countIf(repaired_at IS NULL) FROM tapefold_api.gaps").rows[0]
             rows = tables.query_rows(_LAST_ROWS).rows if self._live is not None else []
         except (StoreUnavailable, Unavailable, TapefoldError) as error:
-            self.note(f"waiting: {error}")
+            self._trouble = f"waiting: {error}"
             return
+        self._trouble = ""
         rate = self._rate(now_s, lag)
         if self._live is not None:
             self._live.update(self._picture(supervisor, lag, rate, gaps, rows))
@@ -74,7 +76,7 @@ class Screen:
             self._lined_s = now_s
             self.say(
                 f"records {lag.written:,} (+{rate:,.0f}/s)  to do: ingest {lag.ingest:,} fold {lag.fold:,} "
-                f"sink {lag.sink:,}  gaps {gaps[0]} (open {gaps[1]})  {self._note}"
+                f"sink {lag.sink:,}  gaps {gaps[0]} (open {gaps[1]})  {self._note}".rstrip()
             )
 
     def _rate(self, now_s: float, lag: progress.Lag) -> float:
@@ -94,4 +96,6 @@ class Screen:
         last = Table("last trades", "market", "yes price", "size", box=None)
         for row in rows:
             last.add_row(*(str(value) for value in row))
-        return Group(stages, "", services, "", last, "", self._note or "Ctrl-C stops all services in order")
+        return Group(
+            stages, "", services, "", last, "", self._trouble or self._note or "Ctrl-C stops all services in order"
+        )

@@ -23,6 +23,7 @@ from tapefold.settings import child_environment
 from topics.errors import Refused
 
 EXIT_REFUSED = 78  # sysexits EX_CONFIG: starting again cannot mend it
+EXIT_UNAVAILABLE = 75  # sysexits EX_TEMPFAIL: a part was away; starting again may find it
 RESTART_FIRST_S = 0.5
 RESTART_MAX_S = 10.0
 STABLE_AFTER_S = 30.0

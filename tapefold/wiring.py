@@ -22,7 +22,7 @@ from tapefold.local import kafka as local_kafka
 from tapefold.local.store import process as local_store
 from tapefold.settings import Settings
 from topics import catalog
-from topics.errors import Refused, SettingsError
+from topics.errors import Refused, SettingsError, Unavailable
 from topics.kafka import RECORD_BYTES_MAX, KafkaLog
 
 _FOREVER_MS = "9223372036854775807"
@@ -73,7 +73,7 @@ def open_log(settings: Settings, state_dir: Path) -> KafkaLog:
         return KafkaLog(settings.kafka_bootstrap, settings.kafka_options())
     address = local_kafka.running(state_dir)
     if address is None:
-        raise Refused(f"no broker runs in {state_dir}; start `tapefold up`, or set KAFKA_BOOTSTRAP")
+        raise Unavailable("the broker", f"none runs in {state_dir}; start `tapefold up`, or set KAFKA_BOOTSTRAP")
     return KafkaLog(address.bootstrap)
 
 
@@ -84,7 +84,7 @@ def open_tables(settings: Settings, state_dir: Path) -> Tables:
         return Tables(settings.clickhouse_url, user=settings.clickhouse_user, password=password, compress=True)
     address = local_store.running(state_dir)
     if address is None:
-        raise Refused(f"no store runs in {state_dir}; start `tapefold up`, or set CLICKHOUSE_URL")
+        raise Unavailable("the store", f"none runs in {state_dir}; start `tapefold up`, or set CLICKHOUSE_URL")
     return Tables(address.url)
 
 

@@ -12,6 +12,7 @@ rev = 2 x (distinct (trade, known_ns) pairs + quote changes folded and quotes fi
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 
+import msgspec
 from msgspec import Struct, field
 
 from topics.events import Bar, Cause, KnownBy, Trade
@@ -40,12 +41,13 @@ class Point(Struct, array_like=True, frozen=True):
 class Session(Struct, array_like=True):
     """Quotes of one book session, by rising minute. order: (start_ns, first offset); the least is preferred.
 
-    late_from: first closed minute that this session has still to speak for, because its point or its beat came late.
+    forgot: points before the first one were let go. late_from: first closed minute that this session has still to speak for, because its point or its beat came late.
     """
 
     conn: str
     order: tuple[int, int]
     points: list[Point] = field(default_factory=list)
+    forgot: bool = False
     late_from: int | None = None
 
     def at(self, minute: int) -> Point | None:
@@ -192,6 +194,8 @@ def add_point(market: Market, session: str, conn: str, order: tuple[int, int], p
         if len(market.sessions) > SESSIONS_MAX:
             del market.sessions[next(iter(market.sessions))]
     points = state.points
+    if state.forgot and point.minute < points[0].minute:
+        point = msgspec.structs.replace(point, minute=points[0].minute)  # its place among what is gone cannot be told
     index = bisect_right(points, point.minute, key=_point_minute)
     if index and points[index - 1].minute == point.minute:
         if point.changes >= points[index - 1].changes:
@@ -297,6 +301,7 @@ def _forget_before(session: Session, minute: int) -> None:
     index = bisect_right(session.points, minute - 1, key=_point_minute)
     if index > 1:
         del session.points[: index - 1]  # the last one before `minute` still stands
+        session.forgot = True
 
 
 def bar(market_ticker: str, market: Market, minute: int, state: Minute) -> Bar:

@@ -23,7 +23,7 @@ class Book(Struct, array_like=True):
     """One session's book of one market. yes, no: resting size (e4) by price (e6). last_seq: last folded frame.
 
     start_ns, start_offset: when and where the session first spoke of this market (order of preference).
-    changes: frames and gaps folded so far. ended: the subscription is gone, its book will never be trusted again.
+    changes: frames and gaps folded so far. last_minute: of the latest change. ended: the subscription is gone, its book will never be trusted again.
     """
 
     conn: str
@@ -34,6 +34,7 @@ class Book(Struct, array_like=True):
     trusted: bool = False
     ended: bool = False
     changes: int = 0
+    last_minute: int = 0
     yes: Levels = field(default_factory=dict)
     no: Levels = field(default_factory=dict)
     best_yes: int | None = None
@@ -193,6 +194,10 @@ def _bid_ask(book: Book) -> tuple[int | None, int | None]:
 
 def _keep_quote(output: Output, book: Book, key: str, fact: BookFact, *, own_time: bool) -> None:
     minute = minute_of(fact.event_ns)
+    if not own_time:
+        # Snapshots and gaps borrow their time; they stand behind what the session said before, whatever the clock said.
+        minute = max(minute, book.last_minute)
+    book.last_minute = max(book.last_minute, minute)
     before = output.quotes.get((key, minute))
     bid, ask = _bid_ask(book)
     output.quotes[key, minute] = Quote(

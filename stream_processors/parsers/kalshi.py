@@ -4,8 +4,9 @@ Source: Kalshi AsyncAPI "Market Data WebSocket API" 2.0.0 (read 2026-11) and its
 (`_dollars`, `_fp`) since 2026-03-12, integer cents and contracts before. Where a frame has both, the strings win.
 """
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -14,13 +15,23 @@ from topics.errors import BadRecord
 from topics.events import BookDelta, BookSnapshot, Cause, KnownBy, Market, Side, Tick, Trade
 from topics.units import E4_PER_CONTRACT, E6_PER_CENT, NS_PER_MS, NS_PER_S, price_e6, size_e4
 
+_SECONDS_MAX = 4_102_444_799  # the end of the year 2099: past it a time stamp is nonsense, and so is 0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
 Natural = Annotated[int, Meta(ge=0, le=2**53)]
-Count = Annotated[int, Meta(ge=-(2**53), le=2**53)]
-Seconds = Annotated[int, Meta(ge=0, le=2**33)]
-Millis = Annotated[int, Meta(ge=0, le=2**43)]
+Dollars = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+# Integer cents and contracts become millionths and ten-thousandths: times 10^4, which must still have 18 digits at most.
+Count = Annotated[int, Meta(ge=0, lt=10**14)]
+SignedCount = Annotated[int, Meta(gt=-(10**14), lt=10**14)]
+Moment = Annotated[int, Meta(ge=0, le=2**33)]
+Seconds = Annotated[int, Meta(ge=1, le=_SECONDS_MAX)]
+Millis = Annotated[int, Meta(ge=1, le=_SECONDS_MAX * 1_000 + 999)]
 Ticker = Annotated[str, Meta(min_length=1, max_length=256)]
-Level = tuple[str, str]
-CentLevel = tuple[Natural, Natural]
+Decimal = Annotated[str, Meta(max_length=32)]  # a number as text; units keep 18 digits of it
+Level = tuple[Decimal, Decimal]
+DollarLevel = tuple[Decimal, Count]
+CentLevel = tuple[Count, Count]
 
 
 class _Msg(Struct):
@@ -29,12 +40,12 @@ class _Msg(Struct):
 
 class _TradeMsg(_Msg):
     trade_id: Ticker
-    yes_price_dollars: str | None = None
-    no_price_dollars: str | None = None
-    count_fp: str | None = None
+    yes_price_dollars: Decimal | None = None
+    no_price_dollars: Decimal | None = None
+    count_fp: Decimal | None = None
     yes_price: Count | None = None
     no_price: Count | None = None
-    count: Natural | None = None
+    count: Count | None = None
     taker_side: Side | None = None
     taker_outcome_side: Side | None = None
     taker_book_side: Literal["bid", "ask"] | None = None
@@ -45,43 +56,43 @@ class _TradeMsg(_Msg):
 
 class _TickerMsg(_Msg):
     market_id: str | None = None
-    price_dollars: str | None = None
-    yes_bid_dollars: str | None = None
-    yes_ask_dollars: str | None = None
-    volume_fp: str | None = None
-    open_interest_fp: str | None = None
-    yes_bid_size_fp: str | None = None
-    yes_ask_size_fp: str | None = None
-    last_trade_size_fp: str | None = None
+    price_dollars: Decimal | None = None
+    yes_bid_dollars: Decimal | None = None
+    yes_ask_dollars: Decimal | None = None
+    volume_fp: Decimal | None = None
+    open_interest_fp: Decimal | None = None
+    yes_bid_size_fp: Decimal | None = None
+    yes_ask_size_fp: Decimal | None = None
+    last_trade_size_fp: Decimal | None = None
     price: Count | None = None
     yes_bid: Count | None = None
     yes_ask: Count | None = None
-    volume: Natural | None = None
-    open_interest: Natural | None = None
-    dollar_volume: Count | None = None
-    dollar_open_interest: Count | None = None
+    volume: Count | None = None
+    open_interest: Count | None = None
+    dollar_volume: Dollars | None = None
+    dollar_open_interest: Dollars | None = None
     ts: Seconds | None = None
     ts_ms: Millis | None = None
 
 
 class _SnapshotMsg(_Msg):
     market_id: str | None = None
-    yes_dollars_fp: tuple[Level, ...] = ()
-    no_dollars_fp: tuple[Level, ...] = ()
-    yes_dollars: tuple[tuple[str, Natural], ...] = ()
-    no_dollars: tuple[tuple[str, Natural], ...] = ()
-    yes: tuple[CentLevel, ...] = ()
-    no: tuple[CentLevel, ...] = ()
+    yes_dollars_fp: tuple[Level, ...] | None = None
+    no_dollars_fp: tuple[Level, ...] | None = None
+    yes_dollars: tuple[DollarLevel, ...] | None = None
+    no_dollars: tuple[DollarLevel, ...] | None = None
+    yes: tuple[CentLevel, ...] | None = None
+    no: tuple[CentLevel, ...] | None = None
 
 
 class _DeltaMsg(_Msg):
     side: Side
     market_id: str | None = None
-    price_dollars: str | None = None
-    delta_fp: str | None = None
+    price_dollars: Decimal | None = None
+    delta_fp: Decimal | None = None
     price: Count | None = None
-    delta: Count | None = None
-    ts: str | None = None
+    delta: SignedCount | None = None
+    ts: Annotated[str, Meta(max_length=64)] | None = None
     ts_ms: Millis | None = None
 
 
@@ -89,12 +100,12 @@ class _LifecycleMsg(Struct):
     event_type: str | None = None
     market_ticker: Ticker | None = None
     event_ticker: Ticker | None = None
-    open_ts: Seconds | None = None
-    close_ts: Seconds | None = None
-    determination_ts: Seconds | None = None
-    settled_ts: Seconds | None = None
+    open_ts: Moment | None = None
+    close_ts: Moment | None = None
+    determination_ts: Moment | None = None
+    settled_ts: Moment | None = None
     result: str | None = None
-    settlement_value: str | None = None
+    settlement_value: Decimal | None = None
 
 
 class _Frame(Struct, tag_field="type"):
@@ -209,16 +220,22 @@ def parse(value: bytes, envelope: Envelope, cause: Cause) -> KalshiFact | None:
 
 def _refusal(error: msgspec.ValidationError) -> BadRecord:
     text = str(error)
-    if "$.type" in text or "required field `type`" in text:
+    if text.endswith(("at `$.type`", "required field `type`")):
         return BadRecord("unknown_type", f"expected a frame type of the market data channels: {text}")
-    if "required field" in text:
+    if text.startswith("Object missing required field"):
         return BadRecord("missing_field", text)
     return BadRecord("bad_value", text)
 
 
+def _natural(value: int, text: str) -> int:
+    if value < 0:
+        raise BadRecord("bad_value", f"expected a price or a size >= 0, was {text!r}")
+    return value
+
+
 def _price(text: str | None, cents: int | None, field: str) -> int:
     if text is not None:
-        return price_e6(text)
+        return _natural(price_e6(text), text)
     if cents is not None:
         return cents * E6_PER_CENT
     raise BadRecord("missing_field", f"expected `{field}_dollars` or `{field}`, was neither")
@@ -226,14 +243,22 @@ def _price(text: str | None, cents: int | None, field: str) -> int:
 
 def _size(text: str | None, count: int | None, field: str) -> int:
     if text is not None:
-        return size_e4(text)
+        return _natural(size_e4(text), text)
     if count is not None:
         return count * E4_PER_CONTRACT
     raise BadRecord("missing_field", f"expected `{field}_fp` or `{field}`, was neither")
 
 
 def _optional_size(text: str | None) -> int | None:
-    return None if text is None else size_e4(text)
+    return None if text is None else _natural(size_e4(text), text)
+
+
+def _delta_size(text: str | None, count: int | None) -> int:
+    if text is not None:
+        return size_e4(text)
+    if count is not None:
+        return count * E4_PER_CONTRACT
+    raise BadRecord("missing_field", "expected `delta_fp` or `delta`, was neither")
 
 
 def _event_ns(ts_ms: int | None, ts: int | None) -> int:
@@ -314,17 +339,22 @@ def _delta(frame: _DeltaFrame, envelope: Envelope, cause: Cause) -> BookDelta:
         seq=frame.seq,
         side=msg.side,
         price_e6=_price(msg.price_dollars, msg.price, "price"),
-        delta_e4=_size(msg.delta_fp, msg.delta, "delta"),
+        delta_e4=_delta_size(msg.delta_fp, msg.delta),
         market_id=msg.market_id,
     )
 
 
 def _rfc3339_ns(text: str) -> int:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise BadRecord("bad_value", f"expected a time with its zone, was {text!r}")
-    # whole microseconds, by integers: a float timestamp would lose them
-    return int(moment.replace(microsecond=0).timestamp()) * NS_PER_S + moment.microsecond * 1_000
+    """RFC 3339 text -> nanoseconds since the epoch, by integers: a float would lose what is below a microsecond."""
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise BadRecord("bad_value", f"expected a time such as '2026-08-27T13:56:23.996443Z', was {text!r}")
+    date, time, fraction, zone = match.groups()
+    moment = datetime.fromisoformat(f"{date}T{time}{zone.upper()}")
+    seconds = (moment - _EPOCH) // timedelta(seconds=1)
+    if not 0 < seconds <= _SECONDS_MAX:
+        raise BadRecord("bad_value", f"expected a time between 1970 and 2099, was {text!r}")
+    return seconds * NS_PER_S + int((fraction or "").ljust(9, "0"))
 
 
 def _snapshot(frame: _SnapshotFrame, envelope: Envelope, cause: Cause) -> BookSnapshot:
@@ -347,17 +377,20 @@ def _snapshot(frame: _SnapshotFrame, envelope: Envelope, cause: Cause) -> BookSn
 
 
 def _levels(
-    fixed: tuple[Level, ...], dollars: tuple[tuple[str, int], ...], cents: tuple[CentLevel, ...]
+    fixed: tuple[Level, ...] | None, dollars: tuple[DollarLevel, ...] | None, cents: tuple[CentLevel, ...] | None
 ) -> tuple[tuple[int, int], ...]:
-    if fixed:
-        return tuple((price_e6(price), size_e4(size)) for price, size in fixed)
-    if dollars:
-        return tuple((price_e6(price), size * E4_PER_CONTRACT) for price, size in dollars)
-    return tuple((price * E6_PER_CENT, size * E4_PER_CONTRACT) for price, size in cents)
+    """An absent side is an empty one."""
+    if fixed is not None:
+        return tuple((_price(price, None, ""), _size(size, None, "")) for price, size in fixed)
+    if dollars is not None:
+        return tuple((_price(price, None, ""), size * E4_PER_CONTRACT) for price, size in dollars)
+    return tuple((price * E6_PER_CENT, size * E4_PER_CONTRACT) for price, size in cents or ())
 
 
 def _market(frame: _LifecycleFrame | _EventFrame | _FeeFrame, envelope: Envelope, cause: Cause) -> Market:
-    msg: Any = _decode_lifecycle(frame.msg)
+    terms = bytes(frame.msg)
+    terms.decode()  # what the decoder skips it does not check; text that is no UTF-8 must not reach the log as JSON
+    msg = _decode_lifecycle(terms)
     ticker = msg.market_ticker or msg.event_ticker
     kind = msg.event_type if isinstance(frame, _LifecycleFrame) else type(frame).__struct_config__.tag
     if ticker is None or kind is None:
@@ -378,6 +411,6 @@ def _market(frame: _LifecycleFrame | _EventFrame | _FeeFrame, envelope: Envelope
         determination_ts=msg.determination_ts,
         settled_ts=msg.settled_ts,
         result=msg.result,
-        settlement_value_e6=None if msg.settlement_value is None else price_e6(msg.settlement_value),
-        terms=Raw(bytes(frame.msg)),
+        settlement_value_e6=None if msg.settlement_value is None else _price(msg.settlement_value, None, ""),
+        terms=Raw(terms),
     )

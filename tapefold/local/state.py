@@ -231,7 +231,8 @@ def port_owner(port: int) -> str | None:
     try:
         connections = psutil.net_connections(kind="tcp")
         for connection in connections:
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            local = connection.laddr
+            if connection.status == psutil.CONN_LISTEN and local and local.port == port and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
     except (psutil.AccessDenied, psutil.NoSuchProcess):
         return None

@@ -230,6 +230,24 @@ def test_a_later_run_fills_what_the_first_one_missed():
     assert [410_000] == [bar.yes_bid_e6 for bar in fold.bars().values()]
 
 
+def test_a_crash_told_by_a_run_with_an_earlier_tape_hides_nothing_that_was_known():
+    """A gap stands behind all that its session said, even where the clock of the run that tells it is earlier."""
+    fold = Fold().feed(
+        FACT_BOOK,
+        snapshot(1, at(0, 1), {400_000: 1}, {}),
+        *[delta(2 + n, at(n, 3), "yes", 410_000 + 1_000 * n, 1) for n in range(4)],
+    )
+    fold.beats(at(3, 30))
+    before = {minute: bar.yes_bid_e6 for minute, bar in fold.bars().items() if bar.closed}
+    fold.feed(FACT_BOOK, gap(None, None, at(0), kind="crash")).beats(0, bye=True)
+    fold.feed(FACT_BOOK, snapshot(1, at(0, 1), {400_000: 1}, {}, conn="c2"))
+    fold.feed(FACT_BOOK, *[delta(2 + n, at(n, 3), "yes", 410_000 + 1_000 * n, 1, conn="c2") for n in range(6)])
+    fold.beats(at(6, 1), conn="c2", bye=True)
+    after = {minute: bar.yes_bid_e6 for minute, bar in fold.bars().items()}
+    assert {0: 410_000, 1: 411_000, 2: 412_000} == before
+    assert {n: 410_000 + 1_000 * n for n in range(6)} == after
+
+
 def test_bytes_that_are_no_fact_go_to_dead():
     """A foreign record on a fact topic is refused with its place, and the batch goes on."""
     fold = Fold().feed(FACT_TRADE, b"{not json", trade("a", at(0)))

@@ -5,11 +5,11 @@ import shutil
 import signal
 import time
 
+import msgspec
 import pytest
 from straight import straight
 from workers import Worker, behind, create_topics, drain, final_bars, put_raw, trade_frames
 
-import msgspec
 from topics.catalog import DEAD, FACT_TRADE, RAW_KALSHI_WS
 
 FRAMES = 30_000
@@ -93,7 +93,7 @@ def test_two_workers_share_the_partitions_and_one_takes_over(log, workers):
     assert expected_bars(frames) == found_bars(log)
 
 
-def test_a_second_worker_of_the_same_slot_refuses_to_start(log, workers):
+def test_a_second_worker_of_the_same_slot_refuses_to_start(workers):
     """Two workers with one instance id would eject each other for ever; the second ends with 78 and names the id."""
     workers("fold")
     time.sleep(2)
@@ -119,7 +119,7 @@ def test_what_cannot_be_parsed_goes_to_dead_and_the_rest_goes_on(log, workers):
     assert len(bad) + 1 == sum(mark.high for (topic, _), mark in marks.items() if topic == DEAD)
 
 
-def test_commits_never_pass_a_batch_in_flight(log, workers, tmp_path):
+def test_commits_never_pass_a_batch_in_flight(log, workers):
     """While the fold is frozen in the middle of its work, what is committed was confirmed before."""
     put_raw(log, trade_frames(FRAMES))
     ingest, fold = workers("ingest"), workers("fold")
