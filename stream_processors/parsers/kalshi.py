@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import Meta, Raw, Struct
 
 from topics.errors import BadRecord
 from topics.events import BookDelta, BookSnapshot, Cause, KnownBy, Market, Side, Tick, Trade
@@ -144,9 +144,7 @@ class _FeeFrame(_Frame, tag="event_fee_update", kw_only=True):
 
 
 class _Control(Struct, tag_field="type"):
-    """Replies to our commands: bronze, but no fact."""
-
-    id: int | UnsetType = UNSET
+    """Replies to our commands: bronze, but no fact. What they hold is the session's business."""
 
 
 class _Subscribed(_Control, tag="subscribed"):
@@ -165,20 +163,9 @@ class _Error(_Control, tag="error"):
     pass
 
 
-_AnyFrame = (
-    _TradeFrame
-    | _TickerFrame
-    | _SnapshotFrame
-    | _DeltaFrame
-    | _LifecycleFrame
-    | _EventFrame
-    | _FeeFrame
-    | _Subscribed
-    | _Unsubscribed
-    | _Ok
-    | _Error
-)
-_decode = msgspec.json.Decoder(_AnyFrame).decode
+_DataFrame = _TradeFrame | _TickerFrame | _SnapshotFrame | _DeltaFrame | _LifecycleFrame | _EventFrame | _FeeFrame
+_Reply = _Subscribed | _Unsubscribed | _Ok | _Error
+_decode = msgspec.json.Decoder(_DataFrame | _Reply).decode
 _decode_lifecycle = msgspec.json.Decoder(_LifecycleMsg).decode
 
 KalshiFact = Trade | Tick | BookSnapshot | BookDelta | Market
@@ -241,9 +228,9 @@ def _price(text: str | None, cents: int | None, field: str) -> int:
     raise BadRecord("missing_field", f"expected `{field}_dollars` or `{field}`, was neither")
 
 
-def _size(text: str | None, count: int | None, field: str) -> int:
+def _size(text: str | None, count: int | None, field: str, *, signed: bool = False) -> int:
     if text is not None:
-        return _natural(size_e4(text), text)
+        return size_e4(text) if signed else _natural(size_e4(text), text)
     if count is not None:
         return count * E4_PER_CONTRACT
     raise BadRecord("missing_field", f"expected `{field}_fp` or `{field}`, was neither")
@@ -251,14 +238,6 @@ def _size(text: str | None, count: int | None, field: str) -> int:
 
 def _optional_size(text: str | None) -> int | None:
     return None if text is None else _natural(size_e4(text), text)
-
-
-def _delta_size(text: str | None, count: int | None) -> int:
-    if text is not None:
-        return size_e4(text)
-    if count is not None:
-        return count * E4_PER_CONTRACT
-    raise BadRecord("missing_field", "expected `delta_fp` or `delta`, was neither")
 
 
 def _event_ns(ts_ms: int | None, ts: int | None) -> int:
@@ -339,7 +318,7 @@ def _delta(frame: _DeltaFrame, envelope: Envelope, cause: Cause) -> BookDelta:
         seq=frame.seq,
         side=msg.side,
         price_e6=_price(msg.price_dollars, msg.price, "price"),
-        delta_e4=_delta_size(msg.delta_fp, msg.delta),
+        delta_e4=_size(msg.delta_fp, msg.delta, "delta", signed=True),
         market_id=msg.market_id,
     )
 

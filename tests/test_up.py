@@ -1,0 +1,114 @@
+"""The main job as a user runs it: a recording through the real protocol, log, agents and store."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from stack import CONTENT_HASHES, ask, differences, run_up
+
+from tapefold.simulators.kalshi.world import made_up_lines
+
+WORLD_FRAMES = 6_000
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    """A made-up recording of three weather markets, with books, tickers and lifecycle."""
+    path = tmp_path_factory.mktemp("frames") / "world.ndjson"
+    path.write_bytes(b"\n".join(made_up_lines(seed=3, frames=WORLD_FRAMES)))
+    return path
+
+
+def counts(state_dir):
+    """(gaps, dead, raw records, physical raw records)."""
+    return ask(
+        state_dir,
+        "SELECT (SELECT count() FROM tapefold_api.gaps), (SELECT count() FROM tapefold_api.dead),"
+        " (SELECT count() FROM tapefold_api.raw_records), (SELECT count() FROM tapefold.raw_records)",
+    )[0]
+
+
+def test_a_recording_comes_out_as_the_rows_that_it_means_and_a_second_run_changes_none(frames, tmp_path):
+    """Trades, bars, quotes and final books equal a straight computation; the same frames again only grow bronze."""
+    run_up(frames, tmp_path)
+    assert [] == differences(tmp_path, frames)
+    gaps, dead, raw, physical = counts(tmp_path)
+    assert (0, 0, raw) == (gaps, dead, physical)
+    before = ask(tmp_path, CONTENT_HASHES)
+    run_up(frames, tmp_path)
+    assert before == ask(tmp_path, CONTENT_HASHES)
+    assert counts(tmp_path)[2] > raw
+
+
+def test_a_hole_in_the_sequence_is_a_row_that_says_when_it_was_mended(frames, tmp_path):
+    """One frame dropped on each numbered subscription: gap rows with its number; the book's is repaired."""
+    run_up(frames, tmp_path, "--drop-seq", "500")
+    rows = ask(
+        tmp_path,
+        "SELECT DISTINCT channel, kind, from_seq, to_seq, repaired_at IS NOT NULL FROM tapefold_api.gaps ORDER BY 1",
+    )
+    assert ("orderbook_delta", "seq_hole", 500, 500, True) in rows
+    assert {("seq_hole", 500, 500)} == {row[1:4] for row in rows}
+    assert [(0,)] == ask(tmp_path, "SELECT count() FROM tapefold_api.dead")
+
+
+def test_duplicated_frames_leave_no_trace_but_in_bronze(frames, tmp_path):
+    """Every third frame twice: the same rows, and more raw records."""
+    run_up(frames, tmp_path, "--duplicate", "0.3")
+    assert [] == differences(tmp_path, frames)
+    assert (0, 0) == counts(tmp_path)[:2]
+
+
+def test_cut_connections_are_gaps_and_end_nothing(frames, tmp_path):
+    """A cut every 1,500 frames: each is a gap of each market and channel, the book's is repaired, no quote is invented."""
+    run_up(frames, tmp_path, "--disconnect-every", "1500")
+    ((kind, connections),) = ask(tmp_path, "SELECT kind, uniqExact(conn) FROM tapefold_api.gaps GROUP BY kind")
+    assert ("disconnect", True) == (kind, connections >= WORLD_FRAMES // 1500 - 1)
+    open_gaps = (
+        "SELECT count() FROM tapefold_api.gaps WHERE channel = 'orderbook_delta' AND repaired_at IS NULL"
+        " AND noticed_at < (SELECT max(noticed_at) FROM tapefold_api.gaps)"
+    )
+    assert [(0,)] == ask(tmp_path, open_gaps)
+    assert [(0,)] == ask(tmp_path, "SELECT count() FROM tapefold_api.dead")
+
+
+def test_a_silent_connection_is_left_and_told(frames, tmp_path):
+    """Silence longer than the heartbeat deadline is a gap of kind stall; a shorter one leaves no trace."""
+    run_up(frames, tmp_path / "long", "--stall", "8", WS_HEARTBEAT_SECONDS="2")
+    assert {("stall",)} == set(ask(tmp_path / "long", "SELECT kind FROM tapefold_api.gaps"))
+    run_up(frames, tmp_path / "short", "--stall", "2", WS_HEARTBEAT_SECONDS="12")
+    assert [] == differences(tmp_path / "short", frames)
+    assert (0, 0) == counts(tmp_path / "short")[:2]
+
+
+def test_sql_answers_in_every_format_while_nothing_runs(frames, tmp_path):
+    """A table for people, JSON, CSV and Arrow for programs; an error keeps ClickHouse's words and exits non-zero."""
+    run_up(frames, tmp_path)
+
+    def sql(*arguments):
+        command = [sys.executable, "-m", "tapefold", "sql", "--state-dir", str(tmp_path), *arguments]
+        return subprocess.run(command, capture_output=True, check=False)
+
+    query = "SELECT count() AS n, toDecimal64('0.10', 2) AS price FROM tapefold_api.trades"
+    trades = ask(tmp_path, "SELECT count() FROM tapefold_api.trades")[0][0]
+    assert [{"n": trades, "price": "0.1"}] == json.loads(sql("--format", "json", query).stdout)
+    assert f'"n","price"\n{trades},0.1\n'.encode() == sql("--format", "csv", query).stdout
+    pyarrow = pytest.importorskip("pyarrow")
+    assert trades == pyarrow.ipc.open_stream(sql("--format", "arrow", query).stdout).read_all()["n"][0].as_py()
+    assert str(trades).encode() in sql(query).stdout
+    wrong = sql("SELECT nope")
+    assert 0 != wrong.returncode
+    assert b"UNKNOWN_IDENTIFIER" in wrong.stderr
+
+
+def test_recorded_production_frames_come_out_right(recordings, tmp_path):
+    """Three windows of real frames, a hundred thousand of them."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number, window in enumerate(sorted(recordings.glob("events/*"))[:3]):
+        for file in window.iterdir():
+            (folder / f"{number}-{file.name}").symlink_to(file)
+    run_up(folder, tmp_path / "state")
+    assert [] == differences(tmp_path / "state", folder)
+    assert (0, 0) == counts(tmp_path / "state")[:2]
