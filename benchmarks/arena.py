@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import workload
+
 from stream_processors.app import changelog_topic
 from tapefold.local.kafka import LocalKafka
 from tapefold.local.kafka_files import DATA_DIR

@@ -11,10 +11,11 @@ import pstats
 import time
 from collections import defaultdict
 
+from workload import PARTITIONS, append
+
 from stream_processors.pipeline import Batch, States
 from topics.catalog import FACT_TRADE
 from topics.log import MemoryLog, Record
-from workload import PARTITIONS, append
 
 
 def batches(events: int, batch_records: int) -> list[list[Record]]:

@@ -16,7 +16,7 @@ ClockName = Literal["wall", "tape"]
 Notice = BeatNotice | CoverageNotice | GapNotice
 
 PARTITION_OF_KEYLESS = 0
-PENDING_MAX = 80_000  # 80 % of the appender's queue: past it the socket is read no further (reliability.md section 4)
+PENDING_MAX = 80_000  # 80 % of the appender's queue: past it the socket is read no further
 
 _Header = tuple[str, bytes]
 

@@ -16,8 +16,10 @@ from sinks.tables import Tables
 from topics import catalog
 from topics.errors import Unavailable
 from topics.log import Log, TopicPartition
+from topics.units import NS_PER_S
 
 # `where(...)` of whole numbers and quoted topic names stands for RANGES.
+FOLLOWER_NS = 60 * NS_PER_S  # how long after its start a sink looks before it inserts: a predecessor's insert may land
 _POSITIONS = (
     "SELECT topic, partition, max(next) FROM tapefold.sink_commits WHERE sink = {sink:String} GROUP BY topic, partition"
 )
@@ -81,6 +83,7 @@ class Delivery:
         self._committed: dict[TopicPartition, int] = {}
         self._started: dict[TopicPartition, int] = {}  # where this process began: an earlier one may have been cut off
         self._ahead: dict[TopicPartition, int] = {}  # bronze held rows below these offsets at the start
+        self._began_ns = 0
         self._incarnation = ""
         self._repairs = 0  # inserts of the current batch that the store took and the read-back did not find
 
@@ -103,7 +106,8 @@ class Delivery:
             found = self._tables.query_rows(_AHEAD.replace("RANGES", _bronze_where(beyond)))
             self._ahead = {(topic, number): offset for topic, number, offset in found.rows}
         self._started = dict(positions)
-        self._incarnation = f"{self._now_ns():x}"
+        self._began_ns = self._now_ns()
+        self._incarnation = f"{self._began_ns:x}"
         with self._lock:
             self._committed = dict(positions)
         return positions
@@ -150,7 +154,10 @@ class Delivery:
     def _insert_bronze(self, batch: Batch, whole: pa.Table, attempt: int) -> None:
         records = [record for record in batch.records if _is_raw(record[0])]
         ranges = _raw(batch.ranges)
-        lacking = missing(records, self._present(ranges)) if attempt or self._in_doubt(ranges) else records
+        # The store may still finish an insert of the process that we follow, after we looked for its rows.
+        young = self._now_ns() - self._began_ns < FOLLOWER_NS
+        doubtful = attempt or young or self._in_doubt(ranges)
+        lacking = missing(records, self._present(ranges)) if doubtful else records
         if lacking:
             # The token names what is inserted. While the same rows are missing it stays the same, so that a late
             # landing of an insert that we gave up and this one cannot both stand; only when the store took an insert

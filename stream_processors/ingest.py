@@ -35,7 +35,7 @@ _STAMP_DIGITS_MAX = 19
 _FACT_BYTES_MAX = 15 * 1024 * 1024  # the log takes 16 MiB with key and headers; numbers may grow when they are typed
 _NOTICE_BYTES_MAX = 64 * 1024  # a notice names one connection and one market: some 300 bytes
 _DETAIL_MAX = 1024  # characters of a refusal's reason: a frame may quote megabytes at us
-WATERMARK_TOPICS: tuple[str, ...] = (FACT_TRADE, FACT_BOOK)
+WATERMARK_TOPICS: tuple[str, ...] = (FACT_TRADE, FACT_BOOK, FACT_MARKET)
 _TOPIC_BY_FACT: dict[type, str] = {
     Trade: FACT_TRADE,
     Tick: FACT_TICK,

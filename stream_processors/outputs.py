@@ -6,6 +6,7 @@ from topics.catalog import CODE_VERSION, DEAD
 from topics.codec import encode
 from topics.events import Cause, Dead
 
+_DETAIL_MAX = 1024  # characters; a decoder may quote what it refuses
 _VALUE_TEXT_MAX = 4096  # characters kept of a refused value; the whole stands at its cause
 
 
@@ -32,7 +33,7 @@ def dead(
     text = value[:_VALUE_TEXT_MAX].decode("utf-8", "backslashreplace")
     row = Dead(
         reason=reason,
-        detail=detail,
+        detail=detail[:_DETAIL_MAX],
         stage=stage,
         code_version=CODE_VERSION,
         cause=cause,

@@ -34,7 +34,7 @@ class States:
         self._states: dict[str, object] = {}
 
     def get(self, key: str, kind: type[T]) -> T:
-        """The state under `key`, new if there is none. It counts as changed: redelivery must store it again (R3)."""
+        """The state under `key`, new if there is none. It counts as changed: redelivery must store it again."""
         state = self._states.get(key)
         if state is None:
             value = self._load(key)
@@ -121,7 +121,9 @@ class Batch:
                     conflict.loser,
                     key=key,
                     received_ns=trade.received_ns,
-                    value=encode(trade),
+                    value=encode(trade)
+                    if conflict.loser == trade.cause
+                    else b"",  # the earlier one stands at its cause
                 )
             )
 
@@ -145,7 +147,7 @@ class Batch:
                 )
             )
         market = self._market_state(market_ticker)
-        touched = self._touched.setdefault(market_ticker, {})
+        self._touched.setdefault(market_ticker, {}).update(dict.fromkeys(output.minutes, True))
         for quote in output.quotes.values():
             point = bars.Point(
                 quote.minute,
@@ -157,8 +159,6 @@ class Batch:
                 bars.known_rank(quote.known_by),
             )
             bars.add_point(market, quote.session, quote.conn, (quote.start_ns, quote.start_offset), point)
-            if quote.own_time:
-                touched[quote.minute] = True
 
     def _market(self, fact: Market) -> None:
         if fact.close_ts is not None:
@@ -169,17 +169,14 @@ class Batch:
     def _advance(self, beats: Sequence[Beat]) -> None:
         """Widen spans, take beats, close minutes."""
         clock = self._states.get(f"watermark/{self._partition}", watermark.State)
+
+        def heard(conn: str) -> watermark.Heard:
+            return watermark.heard(clock, FACT_BOOK, self._partitions, conn)
+
         for market_ticker, touched in self._touched.items():
             market = self._market_state(market_ticker)
-            before = market.first
-            for minute in sorted(touched):
-                for empty in bars.span(market, minute):
-                    self._minute_state(market_ticker, empty).closed = True
-                    touched[empty] = True
-            for minute in touched:
-                if market.closed_to is not None and minute < market.closed_to:
-                    self._minute_state(market_ticker, minute).closed = True
-            if bars.needs_watermark(market) or before is None:
+            self._widen(market_ticker, market, touched, heard)
+            if bars.needs_watermark(market) or market.first is None:
                 clock.open_markets[market_ticker] = True
         if not beats:
             return
@@ -190,13 +187,21 @@ class Batch:
             return
         minute_passed = was is None or minute_of(was) != minute_of(now)
         for market_ticker in [m for m, look in clock.open_markets.items() if look or minute_passed]:
-            self._close(clock, market_ticker, now)
+            self._close(clock, market_ticker, now, heard)
 
-    def _close(self, clock: watermark.State, market_ticker: str, watermark_ns: int) -> None:
+    def _widen(self, market_ticker: str, market: bars.Market, touched: dict[int, bool], heard: bars.Heard) -> None:
+        """Let the market's life reach all touched minutes; close those that lie before what has closed."""
+        for minute in sorted(touched):
+            for earlier in bars.span(market, minute):
+                bars.close_early(market, earlier, heard, self._minute_state(market_ticker, earlier))
+                touched[earlier] = True
+        for minute in touched:
+            state = self._minute_state(market_ticker, minute)
+            if market.closed_to is not None and minute < market.closed_to and not state.closed:
+                bars.close_early(market, minute, heard, state)
+
+    def _close(self, clock: watermark.State, market_ticker: str, watermark_ns: int, heard: bars.Heard) -> None:
         market = self._market_state(market_ticker)
-
-        def heard(conn: str) -> watermark.Heard:
-            return watermark.heard(clock, FACT_BOOK, self._partitions, conn)
 
         def minutes(minute: int) -> bars.Minute:
             return self._minute_state(market_ticker, minute)

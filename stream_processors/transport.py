@@ -3,7 +3,8 @@
 Faust delivers one event per record, which costs it 100 microseconds each; a batch costs the same and carries thousands.
 Changelog partitions keep Faust's plain path. What this leans on inside Faust 0.15.3 (pinned exactly), each with a test:
 `Consumer._wait_next_records` returns {TopicPartition: [records]}; `_add_gap` and `_new_offset` decide what is
-committed; `perform_seek` runs after recovery and before the first record; `app.topics.acks_enabled_for`.
+committed; `ack` ends in `_acked`; messages carry their `generation_id`; `perform_seek` runs after recovery and before
+the first record; `app.topics.acks_enabled_for`.
 """
 
 from collections.abc import Callable
@@ -39,8 +40,19 @@ class RecordBatch:
     serialized_value_size: int = 0
 
 
+def is_current(app: Any, message: Any) -> bool:
+    """Whether `message` was fetched in the group generation that holds now."""
+    return bool(message.generation_id == app.consumer_generation_id)
+
+
 class Consumer(driver.Consumer):
     """Faust's consumer, with batches for source topics."""
+
+    def ack(self, message: Any) -> bool:
+        """Ack, unless the message is of an earlier generation: after each rebalance we read again from what is committed."""
+        if not is_current(self.app, message) and not self._is_changelog_tp(message.tp):
+            return False
+        return bool(super().ack(message))
 
     async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:  # noqa: ASYNC109  # faust's signature
         records, active = await super()._wait_next_records(timeout)

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -105,19 +104,20 @@ def _run_stack(given: Path, recording: Recording | None, *, once: bool, show_dem
     with wiring.stop_on_signals() as stop:
         try:
             stack.start(recording, until_closed=once or recording is not None)
-            drained = False
+            drained = told = False
             with screen.live():
                 while not stop.is_set() and not (once and drained):
                     stack.supervisor.look()
                     screen.look(stack.supervisor, stack.log, stack.tables)
                     if not drained and stack.upstream_ended():
                         screen.note("the upstream has closed; draining")
-                        stack.drain(lambda text: _tick(screen, stack, text))
-                        drained = True
+                        drained = stack.drain(stop, lambda text: _tick(screen, stack, text))
+                    if drained and not told:
+                        told = True
                         screen.note("drained; Ctrl-C stops all services in order")
                         if show_demo:
                             demo_queries.show(console, stack.tables)
-                    time.sleep(POLL_S)
+                    stop.wait(POLL_S)
         finally:
             screen.say("stopping")
             stack.stop()

@@ -16,12 +16,15 @@ from producers.kalshi.auth import Signer
 from sinks.writer import SinkWriter
 from stream_processors import app as agents
 from tapefold import wiring
+from tapefold.local.errors import FolderLocked
+from tapefold.local.state import FolderLock
 from tapefold.settings import Settings
 from topics.catalog import CODE_VERSION
 from topics.errors import SettingsError
 
 PARENT_VARIABLE = "TAPEFOLD_PARENT_PID"
 _PARENT_POLL_S = 0.5
+_LOCK_ATTEMPTS = 40  # 20 s: a recorder whose supervisor was killed still flushes
 
 
 def follow_parent(parent_pid: int) -> None:
@@ -46,6 +49,8 @@ def run_ws(settings: Settings, state_dir: Path, *, until_closed: bool) -> None:
         signer = Signer(settings.kalshi_api_key_id, settings.kalshi_private_key_path.read_bytes())
     except OSError as error:
         raise SettingsError(f"KALSHI_PRIVATE_KEY_PATH: expected a readable PEM file, was {error}") from error
+    folder = state_dir / "ws" / str(settings.ws_shard_id)
+    _own(folder)
     log = wiring.open_log(settings, state_dir)
     configuration = socket.SocketSettings(
         url=settings.kalshi_ws_url,
@@ -58,9 +63,24 @@ def run_ws(settings: Settings, state_dir: Path, *, until_closed: bool) -> None:
         discovery_s=settings.discovery_seconds,
         failure_threshold=settings.ws_failure_threshold,
         failure_cooldown_s=settings.ws_failure_cooldown_seconds,
-        journal_path=state_dir / f"ws-{settings.ws_shard_id}.json",
+        journal_path=folder / "journal.json",
     )
     asyncio.run(_record(settings, configuration, signer, log.appender(), until_closed=until_closed))
+
+
+def _own(folder: Path) -> None:
+    """Hold the recorder's folder for the life of the process: two would write and remove one journal."""
+    lock = FolderLock(folder)
+    waiting = threading.Event()
+    for attempt in range(_LOCK_ATTEMPTS):
+        try:
+            lock.acquire()
+        except FolderLocked:
+            if attempt + 1 == _LOCK_ATTEMPTS:
+                raise
+            waiting.wait(_PARENT_POLL_S)
+        else:
+            return
 
 
 async def _record(

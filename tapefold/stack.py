@@ -1,5 +1,6 @@
 """The whole stack in one terminal: `tapefold up` and `tapefold demo`."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -91,22 +92,29 @@ class Stack:
         """Whether the recorder has ended by itself."""
         return any(service.name == "ws" and service.ended for service in self.supervisor.services)
 
-    def drain(self, tick: Callable[[str], None]) -> None:
-        """Wait until every stage has taken all, in order, up to end offsets taken after the one before was done."""
-        self._until(tick, "ingest", RAW_TOPICS, lambda ends: progress.group_behind(self.log, "ingest", ends))
-        self._until(tick, "fold", FOLD_TOPICS, lambda ends: progress.group_behind(self.log, "fold", ends))
-        self._until(tick, "sink", SINK_TOPICS, lambda ends: progress.sink_behind(self.tables, ends))
+    def drain(self, stop: threading.Event, tick: Callable[[str], None]) -> bool:
+        """Wait until every stage has taken all, in order, up to end offsets taken after the one before was done.
+
+        Returns whether that was reached before `stop` was set.
+        """
+        stages: tuple[tuple[str, Sequence[str], Callable[[dict[TopicPartition, int]], int]], ...] = (
+            ("ingest", RAW_TOPICS, lambda ends: progress.group_behind(self.log, "ingest", ends)),
+            ("fold", FOLD_TOPICS, lambda ends: progress.group_behind(self.log, "fold", ends)),
+            ("sink", SINK_TOPICS, lambda ends: progress.sink_behind(self.tables, ends)),
+        )
+        return all(self._until(stop, tick, stage, topics, behind) for stage, topics, behind in stages)
 
     def _until(
         self,
+        stop: threading.Event,
         tick: Callable[[str], None],
         stage: str,
         topics: Sequence[str],
         behind: Callable[[dict[TopicPartition, int]], int],
-    ) -> None:
+    ) -> bool:
         ends = progress.high(self.log, topics)
         least, moved_s = sum(ends.values()) + 1, time.monotonic()
-        while True:
+        while not stop.is_set():
             self.supervisor.look()
             try:
                 left = behind(ends)
@@ -114,7 +122,7 @@ class Stack:
                 self._say(f"waiting: {error}")
                 left = least
             if left == 0:
-                return
+                return True
             if left < least:
                 least, moved_s = left, time.monotonic()
             elif time.monotonic() - moved_s > DRAIN_STILL_S:
@@ -123,7 +131,8 @@ class Stack:
                     f"{self.supervisor.tail(stage)}"
                 )
             tick(f"draining {stage}: {left} records left")
-            time.sleep(POLL_S)
+            stop.wait(POLL_S)
+        return False
 
     def stop(self) -> None:
         """Stop producers first, then the stages behind them, then the store and the broker."""

@@ -120,10 +120,12 @@ def partitions_of(log: KafkaLog) -> int:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set, instead of ending the process where it stands."""
+    """An event that SIGTERM and SIGINT set; a second one interrupts whatever does not look at the event."""
     stop = threading.Event()
 
     def ask(*_: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
         stop.set()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}

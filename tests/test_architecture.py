@@ -26,7 +26,7 @@ DOORS = {
 # The environment of the process. Everything that a user may set is read in `settings`; the others say why.
 ENVIRONMENT = {
     "tapefold/settings.py",
-    "tapefold/cli.py",  # TAPEFOLD_PARENT, which our own supervisor sets for its children and no user does
+    "tapefold/cli.py",  # TAPEFOLD_PARENT_PID, which our own supervisor sets for its children and no user does
     "tapefold/local/jars.py",  # XDG_CACHE_HOME and JAVA_HOME: conventions of the machine, not settings of ours
     "tapefold/local/store/process.py",  # handed on whole to a child
 }

@@ -11,24 +11,28 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 MODULE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
-LINE_CHARS_MAX = 120
+LINE_CHARS_MAX = 144  # the formatter wraps code at 120; prose and literals may stand over by a fifth
 
 # Where anything at all may be caught, and why; (module, function).
 CATCHES_ALL = {
-    ("tapefold/local/store/handler.py", "_guarded"): "the top of a request: the client is told whatever it was",
-    ("tapefold/local/kafka.py", "start"): "raises on; a child that did not come up must not be left behind",
-    ("tapefold/local/store/process.py", "start"): "raises on; a child that did not come up must not be left behind",
+    ("tapefold/local/store/handler.py", "_serve"): "the top of a request: the client is told whatever it was",
+    ("tapefold/local/kafka.py", "_start_new"): "raises on; a broker that did not come up must not live on",
+    ("tapefold/local/store/process.py", "start"): "raises on; a store that did not come up must not live on",
+    ("tests/contracts/test_store_queries.py", "work"): "of a thread: the test raises it",
+    ("tests/sinks/test_migrate.py", "run"): "of a thread: the test raises it",
+    ("tests/sinks/test_writer.py", "_run"): "of a thread: the test raises it",
 }
 
 # Words that point to where a reader of this repository cannot go.
-_NOTES = "|".join(("design", "contracts", "reliability", "requirements", "style"))
-_HOSTS = "|".join((r"pypi\.org", r"files\.pythonhosted\.org", r"repo1\.maven\.org", r"registry\.npmjs"))
+_NOTES = "design|contracts|reliability|requirements|style"
+_HOSTS = r"pypi\.org|files\.pythonhosted\.org|repo1\.maven\.org|registry\.npmjs"
 BANNED = {
     rf"\b({_NOTES})\.md\b": "say it here, or in ARCHITECTURE.md",
     r"(?<!\.\./)\bshared/|\.\./shared/(?!data\b)": "only tests may read ../shared/data, and skip where it is absent",
+    r"\bthe brief\b|\breliability notes\b|\((?:[FR]\d{1,2}(?:, )?)+[:)]": "say what was measured or agreed, here",
     r"\bthe issue\b|\bcolleagues?\b|\bhelpers?\b": "name the thing itself",
     rf"\b({_HOSTS})\b": "packages come from wherever the user's own tools get them",
-    r"(?<![\w.])/(work|root)/|/tmp/tf": "paths start at the repository's root, a folder of the user's, or tmp_path",
+    r"(?<![\w.~])/(work|root)/|/tmp/tf": "paths start at the repository's root, a folder of the user's, or tmp_path",
 }
 SELF = "tests/test_tidy.py"
 
@@ -164,7 +168,15 @@ def test_this_test_sees_what_it_forbids():
         assert any(is_broad(node) for node in ast.walk(tree))
     assert any(is_broad(node) for node in ast.walk(ast.parse("contextlib.suppress(KeyError, Exception)")))
     assert not any(is_broad(node) for node in ast.walk(ast.parse("try:\n    pass\nexcept OSError:\n    raise")))
-    offenders = ("see style.md", "read shared/data", "Helper", "https://pypi.org/simple", "/work/main", "/tmp/tf1")
+    offenders = (
+        "see style.md",
+        "read shared/data",
+        "Helper",
+        "https://pypi.org/simple",
+        "/work/main",
+        "/tmp/tf1",
+        "so it is (F13, R2)",
+    )
     for offender in offenders:
         assert any(re.search(pattern, offender, re.IGNORECASE) for pattern in BANNED)
     for fine in ("ARCHITECTURE.md", "../shared/data/kalshi-ws", "benchmarks/work/x", "~/root/x", "issues"):

@@ -51,11 +51,9 @@ TOPICS: tuple[Topic, ...] = (
         "Everything a Kalshi WebSocket session received or noticed. A parser fix is a replay, never a re-download.",
     ),
     Topic(FACT_TRADE, "fact", "ingest", "join domain", "Trade | Beat", "One trade as one channel told it."),
-    Topic(
-        FACT_TICK, "fact", "ingest", "join domain", "Tick | Beat", "One ticker frame: last price, best quotes, sizes."
-    ),
+    Topic(FACT_TICK, "fact", "ingest", "join domain", "Tick", "One ticker frame: last price, best quotes, sizes."),
     Topic(FACT_BOOK, "fact", "ingest", "join domain", "BookSnapshot | BookDelta | Gap | Beat", "Order book changes."),
-    Topic(FACT_MARKET, "fact", "ingest", "join domain", "Market", "Lifecycle of a market as announced."),
+    Topic(FACT_MARKET, "fact", "ingest", "join domain", "Market | Beat", "Lifecycle of a market as announced."),
     Topic(
         FACT_GAP,
         "fact",

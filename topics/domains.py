@@ -2,7 +2,7 @@
 
 A weather market joins with its station's forecasts and climate reports: its key is the station (`KMIA`). Every other
 market joins within its series. The mapping is data with a version, stamped on each fact: a new mapping is a new
-generation, never a silent move of a key (contracts: Kalshi series -> CLI code in `rules_primary`, read 2026-09-24).
+generation, never a silent move of a key (stations: the CLI code in each series' `rules_primary`, read 2026-09-24).
 """
 
 from functools import lru_cache

@@ -5,10 +5,11 @@ which a decision may use the fact, `known_by` how we know that. Prices are milli
 ten-thousandths of a contract (`_e4`). `None` means that the source did not say; no other value stands for missing.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]  # what the store's columns and our arithmetic can hold
 KnownBy = Literal["observed", "modelled", "assumed"]
 Side = Literal["yes", "no"]
 Channel = Literal["orderbook_delta", "trade", "ticker", "market_lifecycle_v2"]
@@ -86,23 +87,23 @@ class Fact(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", omit_d
     """What every fact carries. `conn` and `sid` name the session that brought it, `seq` its number there."""
 
     market_ticker: str
-    event_ns: int
-    received_ns: int
-    known_ns: int
+    event_ns: Int64
+    received_ns: Int64
+    known_ns: Int64
     known_by: KnownBy
     cause: Cause
     conn: str
-    sid: int
-    seq: int | None = None
+    sid: Int64
+    seq: Int64 | None = None
 
 
 class Trade(Fact, frozen=True, kw_only=True, gc=False, tag="trade"):
     """One trade. Identity: `trade_id`. Material fields: ticker, id, time in ms, prices, size."""
 
     trade_id: str
-    yes_price_e6: int
-    no_price_e6: int
-    size_e4: int
+    yes_price_e6: Int64
+    no_price_e6: Int64
+    size_e4: Int64
     taker_outcome_side: Side | None = None
     taker_book_side: Literal["bid", "ask"] | None = None
     is_block_trade: bool | None = None
@@ -111,16 +112,16 @@ class Trade(Fact, frozen=True, kw_only=True, gc=False, tag="trade"):
 class Tick(Fact, frozen=True, kw_only=True, gc=False, tag="tick"):
     """One ticker frame. It has no sequence number: a lost one cannot be noticed."""
 
-    price_e6: int
-    yes_bid_e6: int
-    yes_ask_e6: int
-    volume_e4: int
-    open_interest_e4: int
-    yes_bid_size_e4: int | None = None
-    yes_ask_size_e4: int | None = None
-    last_trade_size_e4: int | None = None
-    dollar_volume: int | None = None
-    dollar_open_interest: int | None = None
+    price_e6: Int64
+    yes_bid_e6: Int64
+    yes_ask_e6: Int64
+    volume_e4: Int64
+    open_interest_e4: Int64
+    yes_bid_size_e4: Int64 | None = None
+    yes_ask_size_e4: Int64 | None = None
+    last_trade_size_e4: Int64 | None = None
+    dollar_volume: Int64 | None = None
+    dollar_open_interest: Int64 | None = None
     market_id: str | None = None
 
 
@@ -130,8 +131,8 @@ class BookSnapshot(Fact, frozen=True, kw_only=True, gc=False, tag="snapshot"):
     event_by: `sid`, the latest exchange time of its subscription; `received` when there was none yet.
     """
 
-    yes: tuple[tuple[int, int], ...] = ()
-    no: tuple[tuple[int, int], ...] = ()
+    yes: tuple[tuple[Int64, Int64], ...] = ()
+    no: tuple[tuple[Int64, Int64], ...] = ()
     event_by: Literal["sid", "received"]
     market_id: str | None = None
 
@@ -140,8 +141,8 @@ class BookDelta(Fact, frozen=True, kw_only=True, gc=False, tag="delta"):
     """`delta_e4` is added to the resting size at (`side`, `price_e6`); a level at 0 is gone."""
 
     side: Side
-    price_e6: int
-    delta_e4: int
+    price_e6: Int64
+    delta_e4: Int64
     event_by: Literal["exchange", "received"] = "exchange"
     market_id: str | None = None
 
@@ -150,12 +151,12 @@ class Market(Fact, frozen=True, kw_only=True, gc=False, tag="market"):
     """One lifecycle announcement. Times in seconds as sent; `terms` holds the rest of the frame, as sent."""
 
     event_type: str
-    open_ts: int | None = None
-    close_ts: int | None = None
-    determination_ts: int | None = None
-    settled_ts: int | None = None
+    open_ts: Int64 | None = None
+    close_ts: Int64 | None = None
+    determination_ts: Int64 | None = None
+    settled_ts: Int64 | None = None
     result: str | None = None
-    settlement_value_e6: int | None = None
+    settlement_value_e6: Int64 | None = None
     terms: Raw = Raw(b"{}")
 
 
@@ -165,8 +166,8 @@ class Gap(Fact, frozen=True, kw_only=True, gc=False, tag="gap"):
     source: str
     channel: Channel
     kind: GapKind
-    from_seq: int | None
-    to_seq: int | None
+    from_seq: Int64 | None
+    to_seq: Int64 | None
 
 
 class Coverage(Fact, frozen=True, kw_only=True, gc=False, tag="coverage"):
@@ -174,8 +175,8 @@ class Coverage(Fact, frozen=True, kw_only=True, gc=False, tag="coverage"):
 
     source: str
     channel: Channel
-    started_ns: int
-    ended_ns: int | None = None
+    started_ns: Int64
+    ended_ns: Int64 | None = None
     ended_by: Literal["stop", "gap"] | None = None
 
 
@@ -184,9 +185,9 @@ class Beat(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", tag="b
 
     source: str
     conn: str
-    raw_partition: int
-    clock_ns: int
-    lease_ns: int
+    raw_partition: Int64
+    clock_ns: Int64
+    lease_ns: Int64
     bye: bool = False
 
 

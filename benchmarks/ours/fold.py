@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import confluent_kafka
+from workload import PARTITIONS, Checksum
 
 from stream_processors.app import app_id
 from topics.catalog import BARS_1M, FACT_BOOK, FACT_TRADE
@@ -22,7 +23,6 @@ from topics.codec import decode_bar
 from topics.events import Bar
 from topics.kafka import KafkaLog
 from topics.log import TopicPartition
-from workload import PARTITIONS, Checksum
 
 POLL_S = 0.05
 STOP_TIMEOUT_S = 30

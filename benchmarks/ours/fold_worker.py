@@ -10,10 +10,11 @@ import cProfile
 import time
 from pathlib import Path
 
+from workload import PARTITIONS
+
 from stream_processors import app
 from stream_processors.app import WorkerSettings, run
 from topics.kafka import KafkaLog
-from workload import PARTITIONS
 
 
 def tell_first_batch() -> None:

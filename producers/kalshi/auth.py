@@ -80,7 +80,7 @@ class Signer:
         }
 
 
-def verify(  # noqa: PLR0917  (the order is that of the signed text; the brief fixed it)
+def verify(  # noqa: PLR0917  (the order is that of the signed text)
     public_key: rsa.RSAPublicKey,
     headers: Mapping[str, str],
     method: str,

@@ -41,7 +41,8 @@ class Point(Struct, array_like=True, frozen=True):
 class Session(Struct, array_like=True):
     """Quotes of one book session, by rising minute. order: (start_ns, first offset); the least is preferred.
 
-    forgot: points before the first one were let go. late_from: first closed minute that this session has still to speak for, because its point or its beat came late.
+    forgot: points before the first one were let go. late_from: first closed minute that this session has still to
+    speak for, because its point or its beat came late.
     """
 
     conn: str
@@ -60,6 +61,7 @@ class Market(Struct, array_like=True):
     """first, last: minutes of the first and last timed fact. closed_to: minutes before it are closed.
 
     close_minute: first minute after the announced close; close_known_ns: when the announcement was known.
+    evicted: changes of sessions that were let go; revisions count them on, so that none falls.
     """
 
     first: int | None = None
@@ -67,11 +69,12 @@ class Market(Struct, array_like=True):
     closed_to: int | None = None
     close_minute: int | None = None
     close_known_ns: int = -1
+    evicted: int = 0
     sessions: dict[str, Session] = field(default_factory=dict)
 
 
-# (ms, yes_e6, no_e6, size_e4, known_ns, raw topic, partition, offset, further known_ns of the same trade)
-Seen = tuple[int, int, int, int, int, str, int, int, tuple[int, ...]]
+# (ms, yes_e6, no_e6, size_e4, known_ns, raw topic, partition, offset, known rank, further known_ns of the same trade)
+Seen = tuple[int, int, int, int, int, str, int, int, int, tuple[int, ...]]
 
 
 class Minute(Struct, array_like=True):
@@ -113,11 +116,12 @@ def add_trade(state: Minute, trade: Trade) -> Conflict | None:
     price = trade.yes_price_e6
     cause = trade.cause
     known_ns = trade.known_ns
+    rank = _RANK[trade.known_by]
     before = state.trades.get(trade.trade_id)
     if before is not None:
         return _again(state, trade, before)
     state.trades[trade.trade_id] = (
-        ms, price, trade.no_price_e6, trade.size_e4, known_ns, cause.topic, cause.partition, cause.offset, (),
+        ms, price, trade.no_price_e6, trade.size_e4, known_ns, cause.topic, cause.partition, cause.offset, rank, (),
     )  # fmt: skip
     state.pairs += 1
     key = (ms, trade.trade_id)
@@ -135,7 +139,6 @@ def add_trade(state: Minute, trade: Trade) -> Conflict | None:
             state.low_e6 = price
     state.volume_e4 += trade.size_e4
     state.known_ns = max(state.known_ns, known_ns)
-    rank = _RANK[trade.known_by]
     state.known_rank = max(state.known_rank, rank)
     return None
 
@@ -148,9 +151,9 @@ def _again(state: Minute, trade: Trade, before: Seen) -> Conflict | None:
         return None  # the same record again
     material = (trade.event_ns // NS_PER_MS, trade.yes_price_e6, trade.no_price_e6, trade.size_e4)
     wins = order < before[4:8]
-    known = {before[4], *before[8], trade.known_ns}
-    state.pairs += len(known) - 1 - len(before[8])
-    least = order if wins else before[4:8]
+    known = {before[4], *before[9], trade.known_ns}
+    state.pairs += len(known) - 1 - len(before[9])
+    least = (*order, _RANK[trade.known_by]) if wins else before[4:9]
     state.trades[trade.trade_id] = (*(material if wins else before[:4]), *least, tuple(sorted(known - {least[0]})))
     if wins:
         _refold(state)
@@ -169,6 +172,7 @@ def _refold(state: Minute) -> None:
     state.low_e6 = min(seen[1] for seen in trades.values())
     state.volume_e4 = sum(seen[3] for seen in trades.values())
     state.known_ns = max(seen[4] for seen in trades.values())
+    state.known_rank = max(seen[8] for seen in trades.values())
 
 
 def span(market: Market, minute: int) -> Iterable[int]:
@@ -192,10 +196,10 @@ def add_point(market: Market, session: str, conn: str, order: tuple[int, int], p
     if state is None:
         state = market.sessions[session] = Session(conn, order)
         if len(market.sessions) > SESSIONS_MAX:
-            del market.sessions[next(iter(market.sessions))]
+            _evict(market, session)
     points = state.points
     if state.forgot and point.minute < points[0].minute:
-        point = msgspec.structs.replace(point, minute=points[0].minute)  # its place among what is gone cannot be told
+        point = msgspec.structs.replace(point, minute=points[0].minute)  # cannot be: a session's minutes rise
     index = bisect_right(points, point.minute, key=_point_minute)
     if index and points[index - 1].minute == point.minute:
         if point.changes >= points[index - 1].changes:
@@ -204,6 +208,13 @@ def add_point(market: Market, session: str, conn: str, order: tuple[int, int], p
         points.insert(index, point)
     if market.closed_to is not None and point.minute < market.closed_to:
         state.late_from = point.minute if state.late_from is None else min(state.late_from, point.minute)
+
+
+def _evict(market: Market, keep: str) -> None:
+    """Let the session go that has been silent longest; what it counted counts on."""
+    others = [key for key in market.sessions if key != keep]
+    oldest = min(others, key=lambda key: market.sessions[key].points[-1].minute)
+    market.evicted += market.sessions.pop(oldest).points[-1].changes + 1
 
 
 def announce_close(market: Market, close_ns: int, known_ns: int) -> None:
@@ -248,10 +259,16 @@ def needs_watermark(market: Market) -> bool:
     return market.closed_to <= max(market.last, (market.close_minute or 0) - 1)
 
 
+def close_early(market: Market, minute: int, heard: Heard, state: Minute) -> None:
+    """Close a minute before the ones that closed already: a fact came that is older than the market's first."""
+    state.closed = True
+    _fix_quote(market, state, minute, heard)
+
+
 def _fix_quote(market: Market, state: Minute, minute: int, heard: Heard) -> None:
     """Choose the quote of a minute that closes. A session that was not heard past its end may still speak, late."""
     end_ns = (minute + 1) * NS_PER_MINUTE
-    state.changes = {}
+    state.changes = {"": market.evicted} if market.evicted else {}
     for key, session in market.sessions.items():
         point = session.at(minute)
         if point is None:
@@ -336,7 +353,7 @@ def bar(market_ticker: str, market: Market, minute: int, state: Minute) -> Bar:
 def _provisional(market: Market, minute: int) -> tuple[Point | None, int]:
     best: Session | None = None
     quote: Point | None = None
-    changes = 0
+    changes = market.evicted
     for session in market.sessions.values():
         point = session.at(minute)
         if point is None:

@@ -13,7 +13,8 @@ from msgspec import Struct, field
 from topics.events import BookDelta, BookSnapshot, BookTop, Gap, GapRow, KnownBy
 from topics.units import E6_PER_DOLLAR, minute_of
 
-SESSIONS_MAX = 16  # a market's books of older sessions are let go: they ended, and each reconnect makes a new one
+OPEN_MAX = 16  # books of one market that may be open at once; past it the one that changed least lately is ended
+SESSIONS_MAX = 1_024  # ended books keep 60 bytes each, so that a repeat of their facts is known for one
 
 Levels = dict[int, int]
 BookFact = BookSnapshot | BookDelta | Gap
@@ -23,7 +24,9 @@ class Book(Struct, array_like=True):
     """One session's book of one market. yes, no: resting size (e4) by price (e6). last_seq: last folded frame.
 
     start_ns, start_offset: when and where the session first spoke of this market (order of preference).
-    changes: frames and gaps folded so far. last_minute: of the latest change. ended: the subscription is gone, its book will never be trusted again.
+    changes: frames and gaps folded so far. last_minute: of the latest change.
+    told_to: the last number that a gap has named. ended: the subscription is gone, its
+    book will never be trusted again.
     """
 
     conn: str
@@ -35,6 +38,7 @@ class Book(Struct, array_like=True):
     ended: bool = False
     changes: int = 0
     last_minute: int = 0
+    told_to: int = -1
     yes: Levels = field(default_factory=dict)
     no: Levels = field(default_factory=dict)
     best_yes: int | None = None
@@ -51,7 +55,7 @@ class State(Struct, array_like=True):
 class Quote(Struct, frozen=True, gc=False):
     """Best levels of one session's book after the last change of `minute` in this batch.
 
-    own_time: some change of the minute had an exchange time of its own. changes: frames folded so far in the session.
+    changes: frames folded so far in the session.
     """
 
     market_ticker: str
@@ -66,16 +70,19 @@ class Quote(Struct, frozen=True, gc=False):
     yes_ask_e6: int | None
     known_ns: int
     known_by: KnownBy
-    own_time: bool
 
 
 class Output(Struct):
-    """What a step says: rows in order of the facts, and the last quote of each session and minute."""
+    """What a step says: rows in order of the facts, the last quote of each session and minute.
+
+    minutes: those in which a change had an exchange time of its own.
+    """
 
     tops: list[BookTop] = field(default_factory=list)
     gaps: list[GapRow] = field(default_factory=list)
     dead: list[tuple[BookFact, str]] = field(default_factory=list)
     quotes: dict[tuple[str, int], Quote] = field(default_factory=dict)
+    minutes: set[int] = field(default_factory=set)
 
 
 def step(state: State, facts: Iterable[BookFact]) -> tuple[State, Output]:
@@ -90,7 +97,7 @@ def step(state: State, facts: Iterable[BookFact]) -> tuple[State, Output]:
             _gap(state, book, fact, output)
             continue
         seq = fact.seq
-        if seq is None or seq <= book.last_seq:
+        if seq is None or seq <= book.last_seq or book.ended:
             continue  # folded before; its row was delivered before the state was stored
         book.last_seq = seq
         book.changes += 1
@@ -99,16 +106,29 @@ def step(state: State, facts: Iterable[BookFact]) -> tuple[State, Output]:
         else:
             _delta(book, fact, output)
         output.tops.append(_top(book, fact, seq))
-        _keep_quote(output, book, key, fact, own_time=isinstance(fact, BookDelta) and fact.event_by == "exchange")
+        if isinstance(fact, BookDelta) and fact.event_by == "exchange":
+            output.minutes.add(minute_of(fact.event_ns))
+        _keep_quote(output, book, key, fact)
     return state, output
 
 
 def _open(state: State, key: str, fact: BookFact) -> Book:
     book = Book(fact.conn, fact.sid, fact.event_ns, fact.cause.offset)
     state.books[key] = book
+    there = [other for other in state.books.values() if not other.ended]
+    if len(there) > OPEN_MAX:
+        _end(min(there[:-1], key=lambda other: other.last_minute))
     if len(state.books) > SESSIONS_MAX:
         del state.books[next(iter(state.books))]
     return book
+
+
+def _end(book: Book) -> None:
+    """A book that will not change again keeps its numbers only, so that repeats are known."""
+    book.ended = True
+    book.trusted = False
+    book.yes, book.no = {}, {}
+    book.best_yes = book.best_no = None
 
 
 def _snapshot(state: State, book: Book, fact: BookSnapshot, output: Output) -> None:
@@ -147,14 +167,17 @@ def _delta(book: Book, fact: BookDelta, output: Output) -> None:
 
 def _gap(state: State, book: Book, fact: Gap, output: Output) -> None:
     row = gap_row(fact)
-    if book.ended or (fact.to_seq is not None and book.last_seq > fact.to_seq):
-        return  # told again: what followed the hole is folded, and so was the gap before it
+    if book.ended or (fact.to_seq is not None and fact.to_seq <= max(book.told_to, book.last_seq)):
+        return  # told again: it was folded before, and its row was delivered before the state was stored
     if not any(gap.row_id == row.row_id for gap in state.gaps):
-        book.trusted = False
-        book.ended = fact.to_seq is None
         book.changes += 1
+        book.trusted = False
+        if fact.to_seq is None:
+            _end(book)
+        else:
+            book.told_to = fact.to_seq
         state.gaps.append(row)
-        _keep_quote(output, book, f"{fact.conn}/{fact.sid}", fact, own_time=False)
+        _keep_quote(output, book, f"{fact.conn}/{fact.sid}", fact)
     output.gaps.append(row)
 
 
@@ -192,13 +215,10 @@ def _bid_ask(book: Book) -> tuple[int | None, int | None]:
     return book.best_yes, None if book.best_no is None else E6_PER_DOLLAR - book.best_no
 
 
-def _keep_quote(output: Output, book: Book, key: str, fact: BookFact, *, own_time: bool) -> None:
-    minute = minute_of(fact.event_ns)
-    if not own_time:
-        # Snapshots and gaps borrow their time; they stand behind what the session said before, whatever the clock said.
-        minute = max(minute, book.last_minute)
-    book.last_minute = max(book.last_minute, minute)
-    before = output.quotes.get((key, minute))
+def _keep_quote(output: Output, book: Book, key: str, fact: BookFact) -> None:
+    # Within a session the sequence rules: what comes later stands later, even where a time stamp says otherwise.
+    # Snapshots and gaps borrow their time anyway.
+    minute = book.last_minute = max(minute_of(fact.event_ns), book.last_minute)
     bid, ask = _bid_ask(book)
     output.quotes[key, minute] = Quote(
         fact.market_ticker,
@@ -213,7 +233,6 @@ def _keep_quote(output: Output, book: Book, key: str, fact: BookFact, *, own_tim
         ask,
         fact.known_ns,
         fact.known_by,
-        own_time or (before is not None and before.own_time),
     )
 
 

@@ -62,9 +62,12 @@ def advance(state: State, topics: Iterable[str], raw_partitions: int) -> int | N
 
 
 def _lane_clock_ns(lane: dict[str, Pulse]) -> int:
-    newest_ns = max(pulse.clock_ns for pulse in lane.values())
-    waited = [p.clock_ns for p in lane.values() if not p.bye and p.clock_ns + p.lease_ns >= newest_ns]
-    return min(waited, default=newest_ns)
+    """The clock that everyone who is still there has reached; of those who left, how far the furthest came."""
+    there = [pulse for pulse in lane.values() if not pulse.bye]
+    if not there:
+        return max(pulse.clock_ns for pulse in lane.values())
+    newest_ns = max(pulse.clock_ns for pulse in there)
+    return min(pulse.clock_ns for pulse in there if pulse.clock_ns + pulse.lease_ns >= newest_ns)
 
 
 class Heard(NamedTuple):
@@ -75,12 +78,7 @@ class Heard(NamedTuple):
 
 
 def heard(state: State, topic: str, raw_partitions: int, conn: str) -> Heard:
-    """What is known of `conn`. One that never beat is not gone: its first beat may still come."""
-    clocks, gone = [], False
-    for number in range(raw_partitions):
-        lane = state.lanes.get(f"{topic}/{number}", {})
-        pulse = lane.get(conn)
-        clocks.append(-1 if pulse is None else pulse.clock_ns)
-        if pulse is not None:
-            gone = gone or pulse.bye or pulse.clock_ns + pulse.lease_ns < max(p.clock_ns for p in lane.values())
-    return Heard(min(clocks), gone)
+    """What is known of `conn`. Only its own (or its successor's) good-bye on every lane makes it gone: silence may end."""
+    pulses = [state.lanes.get(f"{topic}/{number}", {}).get(conn) for number in range(raw_partitions)]
+    clock_ns = min(-1 if pulse is None else pulse.clock_ns for pulse in pulses)
+    return Heard(clock_ns, gone=all(pulse is not None and pulse.bye for pulse in pulses))

@@ -65,7 +65,7 @@ def kill(state_dir, part):
 def test_killing_each_part_changes_nothing(frames, undisturbed, tmp_path):
     """Agents, sink and store killed in turn while the producer runs on: equal trades, bars and raw records."""
     process = start_up(frames, tmp_path, "--speed", lasting(frames, 10))
-    while not (tmp_path / "ws-0.json").exists():  # the recorder's journal: it records
+    while not (tmp_path / "ws" / "0" / "journal.json").exists():  # the recorder's journal: it records
         time.sleep(0.1)
     for part in PARTS:
         time.sleep(2.0)
@@ -81,7 +81,7 @@ def test_killing_each_part_changes_nothing(frames, undisturbed, tmp_path):
 def test_killing_everything_and_starting_again_gives_the_same_rows(frames, tmp_path):
     """All processes killed at once; `up` on the same frames gives the same trades and bars, and tells of the crash."""
     process = start_up(frames, tmp_path, "--speed", lasting(frames, 10))
-    while not (tmp_path / "ws-0.json").exists():  # the recorder's journal: it records
+    while not (tmp_path / "ws" / "0" / "journal.json").exists():  # the recorder's journal: it records
         time.sleep(0.1)
     time.sleep(3.0)
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]

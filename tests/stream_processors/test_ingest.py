@@ -202,7 +202,8 @@ def test_each_connection_beats_for_itself():
 def test_a_refused_record_does_not_hold_up_a_beat():
     """The refusal is what was told of that record."""
     outputs = outputs_of(frame(1, b"{"), beat(2, 100))
-    assert [DEAD] + [FACT_TRADE] * PARTITIONS + [FACT_BOOK] * PARTITIONS == [output.topic for output in outputs]
+    beats = [topic for topic in WATERMARK_TOPICS for _ in range(PARTITIONS)]
+    assert [DEAD, *beats] == [output.topic for output in outputs]
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

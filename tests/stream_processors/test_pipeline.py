@@ -81,6 +81,8 @@ def test_a_bar_closes_when_the_watermark_passes_its_end():
     fold.feed(FACT_TRADE, beat(at(1, 1)))
     assert not fold.bars()[0].closed
     fold.feed(FACT_BOOK, beat(at(1, 1)))
+    assert not fold.bars()[0].closed
+    fold.feed(FACT_MARKET, beat(at(1, 1)))
     assert (True, at(1)) == (fold.bars()[0].closed, fold.bars()[0].known_ns)
     assert 2 * 1 + 1 == fold.bars()[0].rev
 
@@ -248,6 +250,13 @@ def test_a_crash_told_by_a_run_with_an_earlier_tape_hides_nothing_that_was_known
     assert {n: 410_000 + 1_000 * n for n in range(6)} == after
 
 
+def test_numbers_that_no_column_holds_go_to_dead():
+    """A foreign fact with a time beyond 64 bits is refused, not met again after each restart."""
+    huge = encode(trade("a", at(0))).replace(str(at(0)).encode(), b"9" * 30)
+    fold = Fold().feed(FACT_TRADE, huge)
+    assert ["bad_value"] == [row.reason for row in fold.rows(DEAD, decode_dead)]
+
+
 def test_bytes_that_are_no_fact_go_to_dead():
     """A foreign record on a fact topic is refused with its place, and the batch goes on."""
     fold = Fold().feed(FACT_TRADE, b"{not json", trade("a", at(0)))
@@ -263,6 +272,50 @@ def test_bytes_that_are_no_fact_go_to_dead():
 
 LAST_BEAT = 10  # at 20 s each: within the lease of 30 s
 BEATS = 2 * (LAST_BEAT - 3)
+
+
+def test_silence_of_a_connection_only_delays_its_word():
+    """A connection that is silent past its lease loses no quote: it speaks when its beat comes, however batches are cut."""
+    facts = [snapshot(1, at(0, 1), {400_000: 1}, {}), delta(2, at(0, 3), "yes", 410_000, 1)]
+    beats = [beat(at(0, 40)), beat(at(2, 30), conn="c2"), beat(at(2, 31))]
+    finals = []
+    for cut in ([beats], [beats[:1], beats[1:]], [[b] for b in beats]):
+        fold = Fold().feed(FACT_BOOK, *facts)
+        for part in cut:
+            for topic in WATERMARK_TOPICS:
+                fold.feed(topic, *part)
+        finals.append(_final(fold))
+    assert finals[0] == finals[1] == finals[2]
+    assert 410_000 == fold.bars()[0].yes_bid_e6
+
+
+def test_a_recording_behind_a_later_clock_still_gets_its_quotes():
+    """After a run with a later clock in the same state, an earlier recording's bars have bids and asks."""
+    fold = Fold().feed(FACT_TRADE, trade("x", at(500), market_ticker="KXOTHER-1")).beats(at(502), conn="live", bye=True)
+    facts = [snapshot(1, at(0, 1), {400_000: 1}, {}), delta(2, at(0, 3), "yes", 410_000, 1)]
+    fold.feed(FACT_BOOK, *facts).feed(FACT_TRADE, trade("a", at(0, 9)))
+    fold.beats(at(0, 30)).beats(at(1, 30), bye=True)
+    assert [(410_000, True)] == [
+        (bar.yes_bid_e6, bar.closed) for bar in fold.bars().values() if bar.market_ticker == MARKET
+    ]
+
+
+def test_revisions_never_fall_however_often_a_connection_is_lost():
+    """Sessions beyond what is kept still count: the last revision of a bar is the whole one."""
+    fold = Fold()
+    for n in range(100):
+        conn = f"c{n}"
+        fold.feed(
+            FACT_BOOK,
+            snapshot(1, at(0, n / 4), {400_000: 1}, {}, conn=conn),
+            delta(2, at(0, n / 4), "yes", 410_000, 1, conn=conn),
+            gap(3, None, at(0, n / 4), kind="disconnect", conn=conn),
+        )
+        fold.feed(FACT_TRADE, trade(f"t{n}", at(0, n / 4)))
+    for n in range(100):
+        fold.beats(at(0, 30), conn=f"c{n}", bye=True)
+    fold.feed(FACT_TRADE, trade("last", at(0, 40))).beats(at(2), conn="c100", bye=True)
+    assert [(101, True)] == [(bar.trades, bar.closed) for bar in fold.bars().values()]
 
 
 def _history():

@@ -98,7 +98,7 @@ def test_a_second_worker_of_the_same_slot_refuses_to_start(workers):
     workers("fold")
     time.sleep(2)
     second = workers("fold")
-    assert 78 == second.process.wait(20)
+    assert 78 == second.process.wait(40)
     assert "worker 'fold-0' runs already" in second.output()
 
 

@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from topics.catalog import FACT_BOOK, FACT_TRADE, RAW_KALSHI_WS
+from topics.catalog import FACT_BOOK, FACT_MARKET, FACT_TRADE, RAW_KALSHI_WS
 from topics.events import Beat, BookDelta, BookSnapshot, Cause, Gap, Trade
 from topics.units import NS_PER_MINUTE, NS_PER_MS, NS_PER_S
 
@@ -87,4 +87,4 @@ def beat(clock_ns: int, *, conn: str = "c1", raw_partition: int = 0, bye: bool =
     )
 
 
-WATERMARK_TOPICS = (FACT_TRADE, FACT_BOOK)
+WATERMARK_TOPICS = (FACT_TRADE, FACT_BOOK, FACT_MARKET)

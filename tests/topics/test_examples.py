@@ -6,7 +6,7 @@ import pytest
 
 from stream_processors.parsers.kalshi import Envelope, parse
 from topics import codec
-from topics.catalog import BARS_1M, BOOKS, BY_NAME, DEAD, FACT_TICK, GAPS, RAW_KALSHI_WS, RAW_TOPICS, TOPICS
+from topics.catalog import BARS_1M, BOOKS, BY_NAME, DEAD, GAPS, RAW_KALSHI_WS, RAW_TOPICS, TOPICS
 from topics.errors import REASONS, BadRecord
 from topics.events import BeatNotice, Cause, CoverageNotice, GapNotice
 
@@ -53,16 +53,9 @@ def test_an_example_is_what_its_codec_writes(topic, line):
     assert line == codec.encode(decode(line))
 
 
-TICKS = pytest.mark.xfail(strict=True, reason="the catalogue promises beats on fact.tick; ingest writes none there")
-
-
 @pytest.mark.parametrize(
     "topic",
-    [
-        pytest.param(topic, id=topic.name, marks=[TICKS] if topic.name == FACT_TICK else [])
-        for topic in TOPICS
-        if topic.group != "raw"
-    ],
+    [pytest.param(topic, id=topic.name) for topic in TOPICS if topic.group != "raw"],
 )
 def test_every_type_of_a_topic_has_an_example_and_no_other_type_has(topic):
     """The catalogue names the types of a topic's values; the examples show each of them."""

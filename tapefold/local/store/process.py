@@ -29,7 +29,7 @@ _LOG_FILE = "store.log"
 _LOG_BYTES_MAX = 4 * 1024 * 1024
 _POLL_S = 0.02
 _PROBE_TIMEOUT_S = 1.0
-_LOCK_WAIT_S = 2.0
+_LOCK_WAIT_S = 10.0
 _KILLED_WAIT_S = 10.0
 
 Progress = Callable[[str], None]

@@ -1,6 +1,6 @@
 """Kalshi's WebSocket vocabulary as tables: channels, frame types, error codes, and the replies as bytes. Pure.
 
-Vendor: asyncapi.yaml "Market Data WebSocket API" 2.0.0 (read 2026-11-21); `contracts.md` 1.2 and 1.3.
+Vendor: asyncapi.yaml "Market Data WebSocket API" 2.0.0 (read 2026-11-21): client commands, replies and error codes.
 """
 
 from collections.abc import Sequence

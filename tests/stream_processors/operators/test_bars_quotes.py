@@ -108,7 +108,6 @@ def test_a_bar_is_as_certain_as_its_least_certain_input(of_trade, of_quote):
     assert max(of_trade, of_quote, key=["observed", "modelled", "assumed"].index) == life.bar(0).known_by
 
 
-@pytest.mark.xfail(strict=True, reason="a trade's second telling does not count for known_by, so order does (_again)")
 def test_the_certainty_of_a_trade_told_twice_goes_by_the_winner():
     """A recording and a live session may both tell of a trade; which came first must not show."""
     tellings = [

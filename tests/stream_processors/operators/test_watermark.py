@@ -82,6 +82,11 @@ def test_when_all_have_said_goodbye_the_last_word_counts():
     assert at(7) == advance(told(beat(at(3), bye=True), beat(at(7), conn="c2", bye=True)), TOPICS, 1)
 
 
+def test_a_goodbye_from_ahead_does_not_outrun_the_living():
+    """How far one that left had come says nothing about the one that stays, be it far behind."""
+    assert at(5) == advance(told(beat(at(5)), beat(at(9), conn="c2", bye=True)), TOPICS, 1)
+
+
 def test_connections_are_forgotten_past_a_limit():
     """Each reconnect brings a new name; the first ones ended long ago."""
     state = told(*[beat(at(0, n), conn=f"c{n}") for n in range(CONNS_MAX + 3)], topics=ONE)
@@ -102,13 +107,20 @@ def test_a_connection_that_never_beat_is_not_gone():
     assert Heard(-1, gone=False) == heard(State(), "fact.book", 1, "c1")
 
 
-def test_a_connection_is_gone_with_its_goodbye_or_its_lease():
-    """It said so, or it was silent for longer than it had promised while another went on."""
-    assert Heard(at(5), gone=True) == heard(told(beat(at(5), bye=True)), "fact.book", 1, "c1")
-    state = told(beat(at(5)), beat(at(5, 30), conn="c2"))
+def test_a_connection_is_gone_when_it_said_so_on_every_lane():
+    """A good-bye on one raw partition leaves the others to be waited for."""
+    goodbye = beat(at(5), bye=True)
+    assert Heard(at(5), gone=True) == heard(told(goodbye), "fact.book", 1, "c1")
+    state = told(goodbye, beat(at(6), raw_partition=1))
+    assert Heard(at(5), gone=False) == heard(state, "fact.book", 2, "c1")
+    step(state, "fact.book", [beat(at(7), raw_partition=1, bye=True)])
+    assert Heard(at(5), gone=True) == heard(state, "fact.book", 2, "c1")
+
+
+def test_silence_alone_makes_no_connection_gone():
+    """However far others are: it may end, and then the late word still counts."""
+    state = told(beat(at(5)), beat(at(50), conn="c2"))
     assert Heard(at(5), gone=False) == heard(state, "fact.book", 1, "c1")
-    step(state, "fact.book", [beat(at(5, 31), conn="c2")])
-    assert Heard(at(5), gone=True) == heard(state, "fact.book", 1, "c1")
 
 
 BEATS = st.lists(

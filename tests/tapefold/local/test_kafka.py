@@ -3,7 +3,7 @@
 The tests of the shared broker run in the order of the file and each leaves it running.
 """
 
-# ruff: noqa: SIM300  # the expected value stands on the left, by the rule of this repo
+# the expected value stands on the left, by the rule of this repo
 
 import os
 import signal

@@ -1,6 +1,6 @@
 """Folder locks, processes, ports, disk and the words of the errors: all real, nothing faked."""
 
-# ruff: noqa: SIM300  # the expected value stands on the left, by the rule of this repo
+# the expected value stands on the left, by the rule of this repo
 
 import os
 import socket
