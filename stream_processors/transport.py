@@ -4,7 +4,8 @@ Faust delivers one event per record, which costs it 100 microseconds each; a bat
 Changelog partitions keep Faust's plain path. What this leans on inside Faust 0.15.3 (pinned exactly), each with a test:
 `Consumer._wait_next_records` returns {TopicPartition: [records]}; `_add_gap` and `_new_offset` decide what is
 committed; `ack` ends in `_acked`; messages carry their `generation_id`; `perform_seek` runs after recovery and before
-the first record; `app.topics.acks_enabled_for`.
+the first record; `app.topics.acks_enabled_for`; streams skip
+what comes while `app.flow_control` is not active.
 """
 
 from collections.abc import Callable
@@ -56,9 +57,21 @@ class Consumer(driver.Consumer):
 
     async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:  # noqa: ASYNC109  # faust's signature
         records, active = await super()._wait_next_records(timeout)
+        if records and not self.app.flow_control.is_active():
+            records = await self._put_back(records)
         if not records:
             return records, active
         return {tp: self._batched(tp, batch) for tp, batch in records.items()}, active
+
+    async def _put_back(self, records: dict[Any, Any]) -> dict[Any, Any]:
+        """Seek back to source records that came before the streams listen: they would skip them, acked by nobody.
+
+        Faust seeks, and only then lets its streams listen; what is fetched between the two was lost to it.
+        """
+        for tp, batch in records.items():
+            if batch and not self._is_changelog_tp(tp):
+                await self._seek(tp, batch[0].offset)
+        return {tp: batch for tp, batch in records.items() if self._is_changelog_tp(tp)}
 
     def _batched(self, tp: Any, records: list[Any]) -> list[Any]:
         if not records or self._is_changelog_tp(tp) or not self.app.topics.acks_enabled_for(tp.topic):
@@ -72,15 +85,24 @@ class Consumer(driver.Consumer):
     def _new_offset(self, tp: Any) -> int | None:
         """The offset to commit: past the last acked batch. Batches of a partition are acked in order, one at a time.
 
-        Faust's own looks for consecutive offsets, finds holes as long as a batch, and never commits.
+        Faust's own looks for consecutive offsets, finds holes as long as a batch, and never commits. It also forgets
+        what it returns; we keep it, for the commit may fail, and no later batch may come to make up for it.
         """
         acked = self._acked[tp]
         if not acked:
             return None
         last: int = max(acked)
-        acked.clear()
-        self._acked_index[tp].clear()
+        acked[:] = [last]
+        self._acked_index[tp] = {last}
         return last + 1
+
+    async def _commit_offsets(self, offsets: Any, start_new_transaction: bool = True) -> bool:
+        """Commit; what was not committed does not count as committed, so that it is tried again."""
+        before = {tp: self._committed_offset[tp] for tp in offsets}
+        done = bool(await super()._commit_offsets(offsets, start_new_transaction))
+        if not done:
+            self._committed_offset.update(before)
+        return done
 
     async def perform_seek(self) -> None:
         """Seek to the committed offsets, or further back where the state knows less than was committed.
