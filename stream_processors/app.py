@@ -35,6 +35,7 @@ EXIT_SOFTWARE = 70  # sysexits: an exception that no code handles; the superviso
 EXIT_TEMPFAIL = 75  # sysexits: fenced or stuck; starting again mends it
 TABLE = "state"
 SESSION_TIMEOUT_S = 10.0
+READ_AGAIN_AFTER_S = 5.0
 STUCK_AFTER_S = 60.0
 _STATE_ORDER = ("minute/", "market/", "watermark/", "books/", "progress/")
 CHANGELOG_QUEUE_MAX = 10_000  # states that may wait for the changelog; Faust's 100 would hold up every batch
@@ -258,23 +259,32 @@ class Fence:
 
 
 class Watchdog:
-    """Notices commits that stand still while records wait: only a new start helps."""
+    """Notices commits that stand still while records wait.
+
+    Faust loses sight of a batch now and then, most often just after a start under load; read again, it comes through.
+    If that does not help, only a new start does.
+    """
 
     def __init__(self) -> None:
         self._since_s: dict[Any, tuple[int | None, float]] = {}
+        self._nudged_s: dict[Any, float] = {}
 
-    def stuck(self, offsets: dict[Any, tuple[int | None, int]], now_s: float) -> list[Any]:
-        """offsets: partition -> (committed, high). Partitions whose commit has not moved for STUCK_AFTER_S."""
-        stuck = []
+    def look(self, offsets: dict[Any, tuple[int | None, int]], now_s: float) -> tuple[list[Any], list[Any]]:
+        """offsets: partition -> (committed, high). Returns partitions to read again, and those that are stuck."""
+        again, stuck = [], []
         for tp, (committed, high) in offsets.items():
             before = self._since_s.get(tp)
             if before is None or before[0] != committed or high <= (committed or 0):
                 self._since_s[tp] = (committed, now_s)
+                self._nudged_s[tp] = now_s
             elif now_s - before[1] > STUCK_AFTER_S:
                 stuck.append(tp)
+            elif now_s - self._nudged_s[tp] > READ_AGAIN_AFTER_S:
+                self._nudged_s[tp] = now_s
+                again.append(tp)
         for gone in self._since_s.keys() - offsets.keys():
-            del self._since_s[gone]
-        return stuck
+            del self._since_s[gone], self._nudged_s[gone]
+        return again, stuck
 
 
 def _add_watchdog(app: Any) -> None:
@@ -292,7 +302,11 @@ def _add_watchdog(app: Any) -> None:
                 continue
             sources = [tp for tp in consumer.assignment() if app.topics.acks_enabled_for(tp.topic)]
             offsets = {tp: (consumer._committed_offset[tp], consumer.highwater(tp) or 0) for tp in sources}  # noqa: SLF001
-            if stuck := watchdog.stuck(offsets, time.monotonic()):
+            again, stuck = watchdog.look(offsets, time.monotonic())
+            for tp in again:
+                log.warning("commits stand still while records wait; reading again", partition=str(tp))
+                await consumer.read_again(tp)
+            if stuck:
                 log.critical("stuck: commits stand still while records wait", partitions=[str(tp) for tp in stuck])
                 os._exit(EXIT_TEMPFAIL)
 

@@ -4,11 +4,10 @@ Faust delivers one event per record, which costs it 100 microseconds each; a bat
 Changelog partitions keep Faust's plain path. What this leans on inside Faust 0.15.3 (pinned exactly), each with a test:
 `Consumer._wait_next_records` returns {TopicPartition: [records]}; `_add_gap` and `_new_offset` decide what is
 committed; `ack` ends in `_acked`; messages carry their `generation_id`; `perform_seek` runs after recovery and before
-the first record; `app.topics.acks_enabled_for`; streams skip
-what comes while `app.flow_control` is not active.
+the first record; `app.topics.acks_enabled_for`; streams skip what comes while `app.flow_control` is not active.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +62,7 @@ class Consumer(driver.Consumer):
             return records, active
         return {tp: self._batched(tp, batch) for tp, batch in records.items()}, active
 
-    async def _put_back(self, records: dict[Any, Any]) -> dict[Any, Any]:
+    async def _put_back(self, records: Mapping[Any, list[Any]]) -> dict[Any, list[Any]]:
         """Seek back to source records that came before the streams listen: they would skip them, acked by nobody.
 
         Faust seeks, and only then lets its streams listen; what is fetched between the two was lost to it.
@@ -103,6 +102,13 @@ class Consumer(driver.Consumer):
         if not done:
             self._committed_offset.update(before)
         return done
+
+    async def read_again(self, tp: Any) -> None:
+        """Fetch a source partition again from its committed offset: what was folded since is folded again, to no effect."""
+        committed = self._committed_offset[tp]
+        self._buffered_partitions.discard(tp)
+        self.resume_partitions({tp})
+        await self.seek(tp, committed or 0)
 
     async def perform_seek(self) -> None:
         """Seek to the committed offsets, or further back where the state knows less than was committed.

@@ -1,0 +1,45 @@
+"""The agents' own guards: what they notice, and when."""
+
+import pytest
+
+from stream_processors import app
+from stream_processors.app import READ_AGAIN_AFTER_S, SESSION_TIMEOUT_S, STUCK_AFTER_S, Fence, Watchdog
+
+
+def test_a_commit_that_stands_still_is_read_again_and_then_given_up():
+    """Records wait and the commit does not move: read again every few seconds, stuck after a minute."""
+    watchdog, offsets = Watchdog(), {"p": (5, 9)}
+    assert ([], []) == watchdog.look(offsets, 0.0)
+    assert (["p"], []) == watchdog.look(offsets, READ_AGAIN_AFTER_S + 0.1)
+    assert ([], []) == watchdog.look(offsets, READ_AGAIN_AFTER_S + 0.2)
+    assert (["p"], []) == watchdog.look(offsets, 2 * READ_AGAIN_AFTER_S + 0.3)
+    assert ([], ["p"]) == watchdog.look(offsets, STUCK_AFTER_S + 0.1)
+
+
+def test_a_commit_that_moves_or_has_nothing_to_wait_for_is_left_alone():
+    """Progress, or no records past the commit, start the time anew."""
+    watchdog = Watchdog()
+    watchdog.look({"p": (5, 9), "idle": (9, 9)}, 0.0)
+    watchdog.look({"p": (6, 9), "idle": (9, 9)}, STUCK_AFTER_S)
+    assert ([], []) == watchdog.look({"p": (6, 9), "idle": (9, 9)}, STUCK_AFTER_S + 1)
+
+
+def test_a_partition_that_left_and_came_back_starts_anew():
+    """What was seen before it left says nothing of now."""
+    watchdog = Watchdog()
+    watchdog.look({"p": (5, 9)}, 0.0)
+    watchdog.look({}, 1.0)
+    assert ([], []) == watchdog.look({"p": (5, 9)}, STUCK_AFTER_S + 1)
+
+
+@pytest.mark.parametrize(("away_s", "worked_s", "leaves"), [(4.9, 0.0, False), (5.1, 0.0, True), (60.0, 58.0, False)])
+def test_a_process_that_was_frozen_leaves_and_one_that_worked_stays(monkeypatch, away_s, worked_s, leaves):
+    """Half a session without running means that someone else may own the partitions; a long fold does not."""
+    left = []
+    monkeypatch.setattr(app.os, "_exit", left.append)
+    clock = {"now": 0.0, "worked": 0.0}
+    fence = Fence(lambda: clock["now"], lambda: clock["worked"])
+    clock.update(now=away_s, worked=worked_s)
+    fence.check()
+    assert [75] * leaves == left
+    assert SESSION_TIMEOUT_S / 2 == 5.0
