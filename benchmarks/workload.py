@@ -8,7 +8,8 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from topics.catalog import FACT_BOOK, FACT_TRADE, RAW_KALSHI_WS, SCHEMA_HEADER
+from stream_processors.ingest import WATERMARK_TOPICS
+from topics.catalog import FACT_TRADE, RAW_KALSHI_WS, SCHEMA_HEADER
 from topics.codec import encode
 from topics.domains import domain_of
 from topics.events import Beat, Cause, Trade
@@ -66,14 +67,13 @@ def trades(count: int) -> Iterator[Trade]:
     rng = random.Random(SEED)
     tickers = market_tickers()
     price_e6 = dict.fromkeys(tickers, 500_000)
-    seq = 0
     for number in range(count):
         ticker = rng.choice(tickers)
         event_ms = (START_NS + number * STEP_NS) // NS_PER_MS + rng.randrange(DISORDER_MS_MAX)
         price = price_e6[ticker] = min(990_000, max(10_000, price_e6[ticker] + rng.randrange(-2, 3) * 10_000))
         side = "yes" if rng.getrandbits(1) else "no"
         received_ns = event_ms * NS_PER_MS + 20 * NS_PER_MS + rng.randrange(NS_PER_MS)
-        seq += 1
+        seq = number + 1
         yield Trade(
             market_ticker=ticker,
             event_ns=event_ms * NS_PER_MS,
@@ -116,7 +116,7 @@ def append(appender: Appender, count: int) -> Input:
 
 
 def _beat(appender: Appender, clock_ns: int, *, bye: bool) -> int:
-    """What ingest passes on: a beat of each raw partition, on every partition of both topics."""
+    """What ingest passes on: a beat of each raw partition, on every partition of the watermarks' topics."""
     for raw_partition in range(PARTITIONS):
         value = encode(
             Beat(
@@ -128,7 +128,7 @@ def _beat(appender: Appender, clock_ns: int, *, bye: bool) -> int:
                 bye=bye,
             )
         )
-        for topic in (FACT_TRADE, FACT_BOOK):
+        for topic in WATERMARK_TOPICS:
             for number in range(PARTITIONS):
                 appender.append(
                     topic, value, partition=number, headers=SCHEMA_HEADER, timestamp_ms=clock_ns // NS_PER_MS

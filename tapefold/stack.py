@@ -58,14 +58,14 @@ class Stack:
         self._say(f"migrate: {len(created)} topics and {len(applied)} migrations applied, schema {version}")
         for name in ("sink", "fold", "ingest"):
             self.supervisor.start(Service(name, ("run", name)))
-        environment = {} if recording is None else self._simulate(recording)
+        environment = {} if recording is None else self.simulate(recording)
         if recording is not None or self._settings.markets() or self._settings.series():
             flags = ("--until-closed",) if until_closed else ()
             self.supervisor.start(Service("ws", ("run", "ws", *flags), environment, once=until_closed))
         else:
             self._say("no upstream: set KALSHI_SERIES or KALSHI_MARKETS and a key, or give --frames")
 
-    def _simulate(self, recording: Recording) -> dict[str, str]:
+    def simulate(self, recording: Recording) -> dict[str, str]:
         """Start the simulator; returns the environment that points the recorder at it."""
         files = find_files(recording.frames)
         tickers = scan_markets(files)

@@ -18,7 +18,8 @@ import confluent_kafka
 from workload import PARTITIONS, Checksum
 
 from stream_processors.app import app_id
-from topics.catalog import BARS_1M, FACT_BOOK, FACT_TRADE
+from stream_processors.ingest import WATERMARK_TOPICS
+from topics.catalog import BARS_1M
 from topics.codec import decode_bar
 from topics.events import Bar
 from topics.kafka import KafkaLog
@@ -26,7 +27,7 @@ from topics.log import TopicPartition
 
 POLL_S = 0.05
 STOP_TIMEOUT_S = 30
-_WATCHED = (FACT_TRADE, FACT_BOOK)
+_WATCHED = WATERMARK_TOPICS
 
 
 class Commits:

@@ -1,0 +1,134 @@
+"""How old a frame is when its row can be queried, and when it shows in `bars.1m`: at 2,000 frames a second.
+
+    .venv/bin/python benchmarks/latency.py [--rate 2000] [--seconds 30]
+
+The whole stack runs as `tapefold up` runs it, on the wall clock, with the simulator as upstream. A frame's age counts
+from the stamp that the recorder gave it at the socket.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from tapefold.settings import load_settings
+from tapefold.simulators.kalshi.world import made_up_lines
+from tapefold.stack import Recording, Stack
+from tapefold.supervisor import Service
+from topics.catalog import BARS_1M, RAW_KALSHI_WS
+from topics.codec import decode_bar
+from topics.units import NS_PER_MINUTE
+
+POLL_S = 0.05
+TAIL_S = 8.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rate", type=int, default=2_000)
+    parser.add_argument("--seconds", type=int, default=30)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tapefold-bench-") as folder:
+        state_dir = Path(folder)
+        frames = state_dir / "world.ndjson"
+        lines = made_up_lines(seed=1, frames=given.rate * given.seconds)
+        frames.write_bytes(b"\n".join(lines))
+        first, last = (json.loads(line)["recv_ms"] for line in (lines[0], lines[-1]))
+        speed = (last - first) / 1000 / given.seconds
+        stack = Stack(load_settings(), state_dir / "state", lambda _: None)
+        try:
+            stack.start(None, until_closed=False)
+            time.sleep(6.0)  # the agents join their groups; a live recorder does not start with them either
+            environment = stack.simulate(Recording((frames,), str(speed)))
+            stack.supervisor.start(Service("ws", ("run", "ws"), {**environment, "WS_CLOCK": "wall"}))
+            watch(stack, given.seconds + TAIL_S)
+        finally:
+            stack.stop()
+
+
+def watch(stack: Stack, seconds: float) -> None:
+    """Look at the raw topic, the bars and the store at once; print ages."""
+    begun, stop = time.monotonic(), threading.Event()
+    received: dict[tuple[int, int], int] = {}
+    trades: dict[tuple[str, int], list[int]] = defaultdict(list)
+    shown: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
+    visible: list[tuple[int, dict[int, int]]] = []
+
+    def raw() -> None:
+        reader = stack.log.reader(dict.fromkeys(stack.log.watermarks([RAW_KALSHI_WS]), 0))
+        while not stop.is_set():
+            for record in reader.read(10_000, 0.2):
+                headers = dict(record.headers)
+                if headers["kind"] != b"frame":
+                    continue
+                received[record.partition, record.offset] = int(headers["received_ns"])
+                if record.value.startswith(b'{"type":"trade"'):
+                    msg = json.loads(record.value)["msg"]
+                    trades[msg["market_ticker"], msg["ts_ms"] // 60_000].append(int(headers["received_ns"]))
+        reader.close()
+
+    def bars() -> None:
+        reader = stack.log.reader(dict.fromkeys(stack.log.watermarks([BARS_1M]), 0))
+        while not stop.is_set():
+            for record in reader.read(1_000, 0.005):
+                bar = decode_bar(record.value)
+                key = (bar.market_ticker, bar.minute_ns // NS_PER_MINUTE)
+                shown[key].append((bar.trades, time.time_ns()))
+        reader.close()
+
+    def store() -> None:
+        sql = "SELECT _partition, max(_offset) FROM tapefold.raw_records GROUP BY _partition"
+        while not stop.is_set():
+            rows = stack.tables.query_rows(sql).rows
+            visible.append((time.time_ns(), dict(rows)))
+            time.sleep(POLL_S)
+
+    threads = [threading.Thread(target=target) for target in (raw, bars, store)]
+    for thread in threads:
+        thread.start()
+    while time.monotonic() - begun < seconds:
+        time.sleep(0.2)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    report("socket to bars.1m", bar_ages(trades, shown), 200)
+    report("socket to queryable row", row_ages(received, visible), 2_000)
+
+
+def bar_ages(trades: dict, shown: dict) -> list[float]:
+    """The k-th trade of a minute shows in the first bar that counts k trades."""
+    ages = []
+    for key, stamps in trades.items():
+        seen = iter(sorted(shown[key], key=lambda item: item[1]))
+        count, at_ns = 0, 0
+        for number, stamp in enumerate(stamps, 1):
+            while count < number:
+                count, at_ns = next(seen, (number, 0))
+            if at_ns:
+                ages.append((at_ns - stamp) / 1e6)
+    return ages
+
+
+def row_ages(received: dict, visible: list) -> list[float]:
+    """A raw record can be queried from the first look that saw its offset."""
+    ages, reached = [], defaultdict(lambda: -1)
+    for at_ns, offsets in visible:
+        for partition, offset in offsets.items():
+            for number in range(reached[partition] + 1, offset + 1):
+                if (stamp := received.get((partition, number))) is not None:
+                    ages.append((at_ns - stamp) / 1e6)
+            reached[partition] = max(reached[partition], offset)
+    return ages
+
+
+def report(name: str, ages: list[float], target_ms: float) -> None:
+    cuts = statistics.quantiles(ages, n=100)
+    print(f"{name:26} n={len(ages):,} p50={cuts[49]:.0f} ms p90={cuts[89]:.0f} p99={cuts[98]:.0f} (target {target_ms})")
+
+
+if __name__ == "__main__":
+    main()
