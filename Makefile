@@ -38,6 +38,8 @@ chaos: setup
 
 bench: setup .venv-bench/.ready
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/sink.py
+	$(BIN)/python benchmarks/latency.py
 
 .venv-bench/.ready: benchmarks/requirements.lock
 	$(PYTHON) -m venv .venv-bench
