@@ -13,6 +13,7 @@ from collections import defaultdict
 
 from workload import PARTITIONS, append
 
+from stream_processors.ingest import WATERMARK_TOPICS
 from stream_processors.pipeline import Batch, States
 from topics.catalog import FACT_TRADE
 from topics.log import MemoryLog, Record
@@ -21,7 +22,7 @@ from topics.log import MemoryLog, Record
 def batches(events: int, batch_records: int) -> list[list[Record]]:
     """The input as a worker fetches it: in turn from each partition."""
     log = MemoryLog()
-    log.create({FACT_TRADE: {}, "fact.book": {}}, PARTITIONS)
+    log.create({topic: {} for topic in WATERMARK_TOPICS}, PARTITIONS)
     append(log.appender(), events)
     parts = [log.reader({(FACT_TRADE, number): 0}).read(events * 2, 0) for number in range(PARTITIONS)]
     return [

@@ -62,6 +62,10 @@ class Consumer(driver.Consumer):
             return records, active
         return {tp: self._batched(tp, batch) for tp, batch in records.items()}, active
 
+    async def _seek(self, partition: Any, offset: int) -> None:
+        """Seek in the consumer's own thread: Faust's seeks from ours, while that thread reads the same tables."""
+        await self.seek_wait({partition: offset})
+
     async def _put_back(self, records: Mapping[Any, list[Any]]) -> dict[Any, list[Any]]:
         """Seek back to source records that came before the streams listen: they would skip them, acked by nobody.
 
