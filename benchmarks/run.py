@@ -24,7 +24,7 @@ TIMEOUT_S = 180.0
 def main() -> int:
     given = _arguments()
     if not PEERS_PYTHON.exists():
-        print("no peers: run benchmarks/setup.sh first", file=sys.stderr)
+        print("no peers: run `make bench`", file=sys.stderr)
         return 1
     chosen = [each for each in FOLDS if not given.only or each.name in given.only.split(",")]
     entries = [report.Entry(each, min(given.events, each.events_max or given.events)) for each in chosen]

@@ -4,7 +4,7 @@ A record with a key goes where the partitioner puts the key. A frame without a k
 beat goes to every partition by name, so that nothing depends on how a client spreads keyless records.
 """
 
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple
 
 from topics import catalog
 from topics.codec import encode
@@ -36,16 +36,6 @@ class Outgoing(NamedTuple):
     sid_ns: int | None = None
 
 
-@runtime_checkable
-class _Polled(Protocol):
-    def poll(self) -> None: ...
-
-
-@runtime_checkable
-class _Counted(Protocol):
-    def pending(self) -> int: ...
-
-
 class Publisher:
     """Appends what one connection received to `topic`, in the order of the calls.
 
@@ -61,8 +51,6 @@ class Publisher:
         self._partitions = partitions
         self._source = source
         self._clock = clock
-        self._polled = appender if isinstance(appender, _Polled) else None
-        self._counted = appender if isinstance(appender, _Counted) else None
         self._source_header: _Header = (catalog.H_SOURCE, source.encode("ascii"))
         self._frame_header: _Header = (catalog.H_KIND, b"frame")
         self._clock_header: _Header = (catalog.H_CLOCK, clock.encode("ascii"))
@@ -100,12 +88,11 @@ class Publisher:
 
     def crowded(self) -> bool:
         """Whether so much waits for the broker that nothing more should be read."""
-        return self._counted is not None and self._counted.pending() > PENDING_MAX
+        return self._appender.pending() > PENDING_MAX
 
     def poll(self) -> None:
         """Let delivery errors surface. Raises Undelivered."""
-        if self._polled is not None:
-            self._polled.poll()
+        self._appender.poll()
 
     def _put_notice(self, notice: Notice, out: Outgoing) -> None:
         kind = _KINDS[type(notice)]
