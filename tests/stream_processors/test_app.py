@@ -1,9 +1,13 @@
 """The agents' own guards: what they notice, and when."""
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 
 from stream_processors import app
 from stream_processors.app import READ_AGAIN_AFTER_S, SESSION_TIMEOUT_S, STUCK_AFTER_S, Fence, Watchdog
+from stream_processors.transport import Consumer
 
 
 def test_a_commit_that_stands_still_is_read_again_and_then_given_up():
@@ -43,3 +47,20 @@ def test_a_process_that_was_frozen_leaves_and_one_that_worked_stays(monkeypatch,
     fence.check()
     assert [75] * leaves == left
     assert SESSION_TIMEOUT_S / 2 == 5.0
+
+
+@pytest.mark.parametrize(("generation", "assigned", "owned"), [(7, {"p"}, True), (6, {"p"}, False), (7, set(), False)])
+def test_states_are_stored_only_while_the_partition_is_ours(generation, assigned, owned):
+    """A batch of an earlier generation, or of a partition that left, is left to its new owner."""
+    consumer = SimpleNamespace(assignment=lambda: assigned)
+    worker = SimpleNamespace(rebalancing=False, consumer_generation_id=7, consumer=consumer)
+    message = SimpleNamespace(generation_id=generation, tp="p", offset=3)
+    assert owned == asyncio.run(app._owned(worker, message))
+
+
+def test_what_was_acked_is_offered_for_commit_until_a_later_batch_is():
+    """A failed commit must not be the end of it: the last acked batch stays, earlier ones go."""
+    consumer = SimpleNamespace(_acked={"p": [9, 19]}, _acked_index={"p": {9, 19}})
+    assert 20 == Consumer._new_offset(consumer, "p")
+    assert 20 == Consumer._new_offset(consumer, "p")
+    assert [19] == consumer._acked["p"]
