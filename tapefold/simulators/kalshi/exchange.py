@@ -93,6 +93,10 @@ class Exchange:
         if self.ended or not session.subscribed:
             self._sessions = [other for other in self._sessions if other is not session]
 
+    def mending(self) -> bool:
+        """Whether an open connection has still to ask for books that it has lost."""
+        return any(session.hole_shown and not session.closed for session in self._sessions)
+
     def forget_absent(self) -> None:
         """A client has (re)subscribed: nothing more is lost on behalf of those who left."""
         self._sessions = [session for session in self._sessions if not session.closed]
@@ -143,6 +147,8 @@ class Session:
         """Distinct data frames put out so far."""
         self.cut_due = False
         self.stall_due = False
+        self.hole_shown = False
+        """The client has been sent what reveals a hole in its books, and has not asked for them anew yet."""
         self._exchange = exchange
         self._rng = rng
         self._faults = exchange.faults
@@ -174,6 +180,7 @@ class Session:
     def receive(self, text: str | bytes) -> None:
         """Take one text frame of the client; replies and snapshots are appended to `out`."""
         command = Command()
+        self.hole_shown = False  # whatever it says, it is its answer
         try:
             command = decode_command(text)
             self._obey(command)
@@ -327,6 +334,8 @@ class Session:
             if sub.seq == sub.drop_seq:
                 counters.dropped[kind] += 1
                 return
+            if sub.channel == BOOK_CHANNEL and sub.seq - 1 == sub.drop_seq:
+                self.hole_shown = self._exchange.attention = True
             payload = b"".join((head, b',"seq":%d,"msg":' % sub.seq, msg, b"}"))
         else:
             payload = b"".join((head, b',"msg":', msg, b"}"))

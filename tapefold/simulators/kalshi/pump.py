@@ -3,7 +3,9 @@
 Recording time belongs to the exchange. Paced (`speed` 1 or 60), it follows the loop's clock whatever the connections
 do. At full speed it follows the clients: it stands still while nobody is subscribed (after a cut, or after the last
 client has left, once it has run on by the outage), and for `SETTLE_S` after each `subscribe`, so that the
-subscriptions of one client take effect together. Faults are carried out here and nowhere else.
+subscriptions of one client take effect together; and after a hole until the client asks for its books, for a client
+that is behind by the whole of its socket's buffer would else mend them when the day is over. Faults are carried out here
+and nowhere else.
 """
 
 import asyncio
@@ -20,6 +22,9 @@ BATCH_FRAMES = 256
 
 SETTLE_S = 0.1
 """Wall time that the recording waits after a `subscribe`."""
+
+MEND_S_MAX = 5.0
+"""Wall time that the recording waits for a client that does not ask."""
 
 SLEEP_S_MAX = 3_600.0
 
@@ -98,6 +103,8 @@ class Pump:
             if batch >= BATCH_FRAMES or self._exchange.attention:
                 batch = 0
                 await self._breathe()
+                if self._speed is None and self._exchange.mending():
+                    await self._mended()
         await self._breathe()
         if self._stall is not None:
             await self._stall
@@ -181,6 +188,12 @@ class Pump:
         self._horizon_ms = float("-inf")
         self._stall = asyncio.create_task(link.stall(seconds))
         link.stalled = True  # from this frame on, not from when the task first runs
+
+    async def _mended(self) -> None:
+        """Return when the clients have asked for what they lost, or will not."""
+        give_up_s = self._loop.time() + MEND_S_MAX
+        while self._exchange.mending() and (wait_s := give_up_s - self._loop.time()) > 0:
+            await self._woken(wait_s)
 
     def _position_ms(self) -> float:
         """Recording time: of the pace, or at full speed of the last frame that passed."""

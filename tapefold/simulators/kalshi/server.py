@@ -157,14 +157,14 @@ class _Door:
             self._pump.left(link)
 
     async def _obey(self, link: Link, text: str | bytes) -> None:
-        subscribes = self._exchange.subscribes
+        subscribes, mending = self._exchange.subscribes, self._exchange.mending()
         link.session.receive(text)
         link.flush()
         if link.session.finished:
             await link.socket.close(END_CODE, END_REASON)
         elif self._exchange.subscribes != subscribes:
             self._pump.subscribed()
-        elif self._exchange.attention:
+        elif mending or self._exchange.attention:
             self._pump.look()
 
 

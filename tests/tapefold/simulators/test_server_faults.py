@@ -165,6 +165,28 @@ def test_dropped_and_duplicated_frames_are_those_that_are_counted(tape: Path, ke
     asyncio.run(run())
 
 
+def test_a_hole_is_mended_in_mid_recording_however_far_the_client_is_behind(tape: Path, keys: Path) -> None:
+    """The whole recording fits a socket's buffer; still it goes on only when the books have been asked for."""
+
+    async def run() -> None:
+        async with simulated(tape, keys, Faults(drop_seq=20)) as simulator, client(simulator) as socket:
+            await subscribe(socket)
+            await asyncio.sleep(0.5)
+            books: list[dict[str, Any]] = []
+            async for text in socket:
+                frame = json.loads(text)
+                if frame["type"] in {"orderbook_delta", "orderbook_snapshot"}:
+                    books.append(frame)
+                if frame["type"] == "orderbook_delta" and frame["seq"] == 21:
+                    ask = {"action": "get_snapshot", "sids": [frame["sid"]], "market_tickers": MARKETS}
+                    await socket.send(json.dumps({"id": 9, "cmd": "update_subscription", "params": ask}))
+            mended = next(n for n, frame in enumerate(books) if frame["type"] == "orderbook_snapshot" and n >= 19)
+            assert 21 + 256 > mended
+            assert len(books) - mended > 500
+
+    asyncio.run(run())
+
+
 def test_a_stall_delivers_late_to_those_who_wait(tape: Path, keys: Path) -> None:
     """Nothing comes for S seconds, not even a pong; then all of it, without a hole."""
 
