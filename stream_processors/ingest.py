@@ -5,59 +5,33 @@ connection is passed on behind the batch's facts, to every partition of the fact
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from stream_processors.envelope import Headers, RawRecord, envelope_of, stamp_ns
 from stream_processors.outputs import Output, dead
-from stream_processors.parsers.kalshi import Envelope, parse
+from stream_processors.registry import PARSERS, Told, Unfit
 from topics.catalog import (
     FACT_BOOK,
     FACT_GAP,
     FACT_MARKET,
-    FACT_TICK,
     FACT_TRADE,
-    H_CLOCK,
-    H_CONN,
     H_KIND,
     H_RECEIVED_NS,
-    H_SID_NS,
 )
 from topics.codec import decode_beat_notice, decode_coverage_notice, decode_gap_notice, encode
 from topics.domains import domain_of
 from topics.errors import BadRecord
-from topics.events import Beat, BookDelta, BookSnapshot, Cause, Coverage, Gap, KnownBy, Market, Tick, Trade
+from topics.events import Beat, Cause, Coverage, Gap
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 _INT64_MAX = 2**63 - 1  # what the store's columns hold; nanoseconds since the epoch reach it in the year 2262
-_STAMP_DIGITS_MAX = 19
 _FACT_BYTES_MAX = 15 * 1024 * 1024  # the log takes 16 MiB with key and headers; numbers may grow when they are typed
 _NOTICE_BYTES_MAX = 64 * 1024  # a notice names one connection and one market: some 300 bytes
 _DETAIL_MAX = 1024  # characters of a refusal's reason: a frame may quote megabytes at us
 WATERMARK_TOPICS: tuple[str, ...] = (FACT_TRADE, FACT_BOOK, FACT_MARKET)
-_TOPIC_BY_FACT: dict[type, str] = {
-    Trade: FACT_TRADE,
-    Tick: FACT_TICK,
-    BookDelta: FACT_BOOK,
-    BookSnapshot: FACT_BOOK,
-    Market: FACT_MARKET,
-}
-# A recording's tape clock is a stated rule (the time the recording has reached), not a stamp of a live recorder.
-_KNOWN_BY_CLOCK: dict[bytes, KnownBy] = {b"wall": "observed", b"tape": "assumed"}
-
-
-class RawRecord(Protocol):
-    """What ingest needs of a consumed record; aiokafka's ConsumerRecord and `topics.log.Record` both fit."""
-
-    @property
-    def offset(self) -> int: ...  # noqa: D102
-    @property
-    def key(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...  # noqa: D102
-    @property
-    def value(self) -> bytes | None: ...  # noqa: D102
 
 
 def ingest(topic: str, partition: int, partitions: int, records: Sequence[RawRecord]) -> list[Output]:
@@ -70,9 +44,10 @@ def ingest(topic: str, partition: int, partitions: int, records: Sequence[RawRec
         try:
             kind = headers.get(H_KIND)
             if kind == b"frame":
-                output = _frame(record, headers, cause)
-                if output is not None:
-                    outputs.append(output)
+                outputs.extend(
+                    _refused(record, headers, *said) if isinstance(said, Unfit) else _told(said)
+                    for said in PARSERS[topic](record, headers, cause)
+                )
             elif kind == b"beat":
                 _keep_beat(beats, partition, record.value or b"")
             elif kind == b"gap":
@@ -96,44 +71,6 @@ def _unknown_kind(kind: bytes | None) -> BadRecord:
     return BadRecord("unknown_type", f"header {H_KIND!r}: expected frame, beat, gap or coverage, was {kind!r}")
 
 
-def _frame(record: RawRecord, headers: dict[str, bytes], cause: Cause) -> Output | None:
-    fact = parse(record.value or b"", _envelope(headers), cause)
-    if fact is None:
-        return None
-    value = encode(fact)
-    if len(value) > _FACT_BYTES_MAX:
-        raise BadRecord("too_large", f"expected a fact of at most {_FACT_BYTES_MAX} bytes, was {len(value)}")
-    return Output(_TOPIC_BY_FACT[type(fact)], domain_of(fact.market_ticker).encode(), None, value)
-
-
-def _envelope(headers: dict[str, bytes]) -> Envelope:
-    conn = headers.get(H_CONN, b"")
-    received_ns = _stamp_ns(headers.get(H_RECEIVED_NS, b""))
-    known_by = _KNOWN_BY_CLOCK.get(headers.get(H_CLOCK, b""))
-    sid_ns = _stamp_ns(headers[H_SID_NS]) if H_SID_NS in headers else None
-    if (
-        not conn
-        or not conn.isascii()
-        or received_ns is None
-        or known_by is None
-        or (sid_ns is None and H_SID_NS in headers)
-    ):
-        raise BadRecord(
-            "missing_header",
-            f"expected {H_CONN} (ASCII), {H_RECEIVED_NS} and, where it stands, {H_SID_NS} (digits, below 2^63) "
-            f"and {H_CLOCK} (wall or tape), were {headers!r}",
-        )
-    return Envelope(conn.decode("ascii"), received_ns, known_by, sid_ns)
-
-
-def _stamp_ns(text: bytes) -> int | None:
-    """Nanoseconds since the epoch as our headers write them, digits alone; None for anything an int64 cannot hold."""
-    if not text.isdigit() or len(text) > _STAMP_DIGITS_MAX:
-        return None
-    value = int(text)
-    return value if value <= _INT64_MAX else None
-
-
 def _keep_beat(beats: dict[str, Beat], partition: int, value: bytes) -> None:
     notice = _notice(decode_beat_notice, value)
     before = beats.get(notice.conn)
@@ -147,14 +84,21 @@ def _keep_beat(beats: dict[str, Beat], partition: int, value: bytes) -> None:
     )
 
 
-def _gap(record: RawRecord, headers: dict[str, bytes], cause: Cause) -> Output:
+def _told(said: Told) -> Output:
+    value = encode(said.fact)
+    if len(value) > _FACT_BYTES_MAX:
+        raise BadRecord("too_large", f"expected a fact of at most {_FACT_BYTES_MAX} bytes, was {len(value)}")
+    return Output(said.topic, said.domain.encode(), None, value)
+
+
+def _gap(record: RawRecord, headers: Headers, cause: Cause) -> Output:
     notice = _notice(decode_gap_notice, record.value or b"")
     fact = Gap(
         market_ticker=notice.market_ticker,
         event_ns=notice.clock_ns,
         received_ns=notice.clock_ns,
         known_ns=notice.clock_ns,
-        known_by=_envelope(headers).known_by,
+        known_by=envelope_of(headers).known_by,
         cause=cause,
         conn=notice.conn,
         sid=notice.sid,
@@ -170,7 +114,7 @@ def _gap(record: RawRecord, headers: dict[str, bytes], cause: Cause) -> Output:
     return Output(topic, domain_of(notice.market_ticker).encode(), None, encode(fact))
 
 
-def _coverage(record: RawRecord, headers: dict[str, bytes], cause: Cause) -> Output:
+def _coverage(record: RawRecord, headers: Headers, cause: Cause) -> Output:
     notice = _notice(decode_coverage_notice, record.value or b"")
     clock_ns = notice.started_ns if notice.ended_ns is None else notice.ended_ns
     fact = Coverage(
@@ -178,7 +122,7 @@ def _coverage(record: RawRecord, headers: dict[str, bytes], cause: Cause) -> Out
         event_ns=clock_ns,
         received_ns=clock_ns,
         known_ns=clock_ns,
-        known_by=_envelope(headers).known_by,
+        known_by=envelope_of(headers).known_by,
         cause=cause,
         conn=notice.conn,
         sid=notice.sid,
@@ -205,13 +149,13 @@ def _notice(decode: Callable[[bytes], T], value: bytes) -> T:
     return notice
 
 
-def _refused(record: RawRecord, headers: dict[str, bytes], cause: Cause, error: BadRecord) -> Output:
+def _refused(record: RawRecord, headers: Headers, cause: Cause, error: BadRecord) -> Output:
     return dead(
         "ingest",
         error.reason,
         error.detail[:_DETAIL_MAX],
         cause,
         key=record.key,
-        received_ns=_stamp_ns(headers.get(H_RECEIVED_NS, b"")),
+        received_ns=stamp_ns(headers.get(H_RECEIVED_NS, b"")),
         value=record.value or b"",
     )

@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from stream_processors.envelope import Envelope
 from topics.errors import BadRecord
-from topics.events import BookDelta, BookSnapshot, Cause, KnownBy, Market, Side, Tick, Trade
+from topics.events import BookDelta, BookSnapshot, Cause, Market, Side, Tick, Trade
 from topics.units import E4_PER_CONTRACT, E6_PER_CENT, NS_PER_MS, NS_PER_S, price_e6, size_e4
 
 _SECONDS_MAX = 4_102_444_799  # the end of the year 2099: past it a time stamp is nonsense, and so is 0
@@ -169,15 +170,6 @@ _decode = msgspec.json.Decoder(_DataFrame | _Reply).decode
 _decode_lifecycle = msgspec.json.Decoder(_LifecycleMsg).decode
 
 KalshiFact = Trade | Tick | BookSnapshot | BookDelta | Market
-
-
-class Envelope(Struct, frozen=True, gc=False):
-    """What the producer's headers say of a frame. sid_ns: see `topics.catalog.H_SID_NS`."""
-
-    conn: str
-    received_ns: int
-    known_by: KnownBy
-    sid_ns: int | None = None
 
 
 def parse(value: bytes, envelope: Envelope, cause: Cause) -> KalshiFact | None:

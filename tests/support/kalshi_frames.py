@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stream_processors.parsers.kalshi import Envelope, parse
+from stream_processors.envelope import Envelope
+from stream_processors.parsers.kalshi import parse
 from topics.errors import BadRecord
 from topics.events import Cause
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stream_processors.parsers.kalshi import Envelope, parse
+from stream_processors.envelope import Envelope
+from stream_processors.parsers.kalshi import parse
 from topics import codec
 from topics.catalog import BARS_1M, BOOKS, BY_NAME, DEAD, GAPS, RAW_KALSHI_WS, RAW_TOPICS, TOPICS
 from topics.errors import REASONS, BadRecord

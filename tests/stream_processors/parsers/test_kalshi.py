@@ -24,7 +24,7 @@ from kalshi_frames import (
     with_msg,
 )
 
-from stream_processors.parsers.kalshi import Envelope
+from stream_processors.envelope import Envelope
 from topics.codec import decode_fact, encode
 from topics.events import BookDelta, BookSnapshot, Market, Tick, Trade
 

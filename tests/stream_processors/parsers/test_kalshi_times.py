@@ -3,7 +3,7 @@
 import pytest
 from kalshi_frames import DELTA, MS, RECEIVED_NS, SNAPSHOT, TICKER, TRADE, S, fact_of, refusal, with_msg
 
-from stream_processors.parsers.kalshi import Envelope
+from stream_processors.envelope import Envelope
 
 
 @pytest.mark.parametrize("frame", [TRADE, TICKER], ids=lambda frame: frame["type"])

@@ -1,0 +1,50 @@
+"""Which parser reads which raw topic. A source adds one function and one line here; `ingest` knows nothing else of it."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from stream_processors.envelope import Headers, RawRecord, envelope_of
+from stream_processors.parsers import kalshi
+from topics.catalog import FACT_BOOK, FACT_MARKET, FACT_TICK, FACT_TRADE, RAW_KALSHI_WS
+from topics.domains import domain_of
+from topics.errors import BadRecord
+from topics.events import AnyFact, BookDelta, BookSnapshot, Cause, Market, Tick, Trade
+
+
+class Told(NamedTuple):
+    """One fact of a payload, its topic, and its join domain: the key under which it meets what it is joined with."""
+
+    topic: str
+    domain: str
+    fact: AnyFact
+
+
+class Unfit(NamedTuple):
+    """One part of a payload that is refused while the others stand; its `cause.index` says which."""
+
+    cause: Cause
+    error: BadRecord
+
+
+Parse = Callable[[RawRecord, Headers, Cause], Iterable[Told | Unfit]]
+"""All facts of one payload, in its order, `cause.index` counted from 0. Raises BadRecord to refuse it as a whole."""
+
+_KALSHI_TOPIC: dict[type, str] = {
+    Trade: FACT_TRADE,
+    Tick: FACT_TICK,
+    BookDelta: FACT_BOOK,
+    BookSnapshot: FACT_BOOK,
+    Market: FACT_MARKET,
+}
+
+
+def _kalshi_ws(record: RawRecord, headers: Headers, cause: Cause) -> Iterable[Told | Unfit]:
+    fact = kalshi.parse(record.value or b"", envelope_of(headers), cause)
+    if fact is None:
+        return ()
+    return (Told(_KALSHI_TOPIC[type(fact)], domain_of(fact.market_ticker), fact),)
+
+
+PARSERS: dict[str, Parse] = {
+    RAW_KALSHI_WS: _kalshi_ws,
+}
