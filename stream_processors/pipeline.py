@@ -16,7 +16,8 @@ from topics.catalog import BARS_1M, BOOKS, FACT_BOOK, GAPS
 from topics.codec import decode_fact, encode
 from topics.domains import domain_of
 from topics.errors import BadRecord
-from topics.events import AnyFact, Beat, BookDelta, BookSnapshot, Cause, Coverage, Gap, Market, Tick, Trade
+from topics.events import Beat, BookDelta, BookSnapshot, Cause, Coverage, Gap, Market, Tick, Trade
+from topics.facts import AnyFact
 from topics.units import NS_PER_S, minute_of
 
 T = TypeVar("T")

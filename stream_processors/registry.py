@@ -8,7 +8,8 @@ from stream_processors.parsers import kalshi
 from topics.catalog import FACT_BOOK, FACT_MARKET, FACT_TICK, FACT_TRADE, RAW_KALSHI_WS
 from topics.domains import domain_of
 from topics.errors import BadRecord
-from topics.events import AnyFact, BookDelta, BookSnapshot, Cause, Market, Tick, Trade
+from topics.events import BookDelta, BookSnapshot, Cause, Market, Tick, Trade
+from topics.facts import AnyFact
 
 
 class Told(NamedTuple):

@@ -16,6 +16,8 @@ from tapefold import query, services, wiring
 from tapefold.local.errors import LocalError
 from tapefold.local.jars import ensure_jars
 from tapefold.local.store import server as store_server
+from tapefold.payloads import records
+from tapefold.payloads.sources import SOURCES, Source
 from tapefold.screen import Screen
 from tapefold.settings import DEFAULT_STATE_DIR, Settings, load_settings
 from tapefold.simulators.kalshi import server as kalshi_simulator
@@ -44,6 +46,11 @@ Duplicate = Annotated[float, typer.Option(help="Send each frame twice with this 
 Seed = Annotated[int, typer.Option(help="Seed of the simulator's chance.")]
 StallAfter = Annotated[int, typer.Option(help="Frames before the silence of --stall begins.")]
 Outage = Annotated[float, typer.Option("--outage-s", help="Recorded seconds that pass unheard after each cut.")]
+SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help=f"One of {', '.join(SOURCES)}.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Recorded payloads, plain or gzip; or folders.")]
+Recorder = Annotated[
+    str | None, typer.Option(help="Who recorded the files and stamped them; without it, the name of their folder.")
+]
 Once = Annotated[bool, typer.Option("--once", help="End when the upstream has closed and every stage has drained.")]
 
 
@@ -142,6 +149,38 @@ def sql(
     with query.opened_tables(settings, _state_dir(state_dir, settings)) as tables:
         sys.stdout.buffer.write(query.answer(tables, statement, output_format))
         sys.stdout.flush()
+
+
+def _source(name: str) -> Source:
+    if name not in SOURCES:
+        raise typer.BadParameter(f"expected one of {', '.join(SOURCES)}, was {name!r}", param_hint="SOURCE")
+    return SOURCES[name]
+
+
+@app.command()
+def parse(source: SourceName, files: Files, recorder: Recorder = None) -> None:
+    """Print the facts and refusals of recorded payloads as NDJSON, by the parser of the live path."""
+    counts = records.parse(source, _source(source), files, recorder, now_ns=wiring.now_ns, out=typer.echo)
+    typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()), err=True)
+
+
+@app.command()
+def load(source: SourceName, files: Files, recorder: Recorder = None, state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
+    """Append recorded payloads to the log of the running (or configured) broker."""
+    settings = load_settings()
+    log = wiring.open_log(settings, _state_dir(state_dir, settings))
+    appender = log.appender()
+    loaded = records.load(
+        source,
+        _source(source),
+        files,
+        recorder,
+        appender=appender,
+        partitions=wiring.partitions_of(log),
+        now_ns=wiring.now_ns,
+    )
+    appender.close()
+    typer.echo(f"{loaded} payloads of {source} appended")
 
 
 @app.command()

@@ -79,5 +79,6 @@ H_RECEIVED_NS = "received_ns"  # the producer's clock when the frame was read fr
 H_CLOCK = "clock"  # wall | tape: which clock `received_ns` was read from
 H_CONN = "conn"  # the connection's id
 H_SID_NS = "sid_ns"  # snapshots only: the latest exchange time that their subscription had shown before
+H_RECORDER = "recorder"  # loaded payloads only: whoever received them and stamped them
 H_SCHEMA = "schema"  # SCHEMA_VERSION of the code that wrote the record
 SCHEMA_HEADER: tuple[tuple[str, bytes], ...] = ((H_SCHEMA, str(SCHEMA_VERSION).encode()),)

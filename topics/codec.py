@@ -3,7 +3,6 @@
 import msgspec
 
 from topics.events import (
-    AnyFact,
     Bar,
     BeatNotice,
     BookTop,
@@ -12,6 +11,7 @@ from topics.events import (
     GapNotice,
     GapRow,
 )
+from topics.facts import AnyFact
 
 encode = msgspec.json.Encoder().encode
 decode_fact = msgspec.json.Decoder(AnyFact).decode

@@ -191,7 +191,7 @@ class Beat(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", tag="b
     bye: bool = False
 
 
-AnyFact = Trade | Tick | BookSnapshot | BookDelta | Market | Gap | Coverage | Beat
+AnyKalshi = Trade | Tick | BookSnapshot | BookDelta | Market | Gap | Coverage
 
 # --- rows: what the fold derives --------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sinks import rows
+from sinks import layouts, rows
 from sinks.tables import Tables
 from topics.events import Market, Tick
 from topics.log import Record
@@ -27,7 +27,7 @@ def read(tables: Tables, columns: str, view: str, order: str = "1") -> list[tupl
 
 def test_the_columns_that_are_sent_are_those_of_the_tables(tables: Tables, make: Any) -> None:
     """Names agree in both directions; only computed columns are not sent."""
-    sent = {table: [*(name for name, _, _ in rows.layout_of(table))] for table in [*rows.LAYOUTS, "bars_1m_journal"]}
+    sent = {table: [*(name for name, _, _ in rows.layout_of(table))] for table in [*layouts.LAYOUTS, "bars_1m_journal"]}
     sent[rows.RAW_RECORDS] = rows.bronze_table([make.record("raw.kalshi.ws", b"")], {}).column_names
     for table, names in sent.items():
         answer = tables.query_rows(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sinks.rows import LAYOUTS, layout_of
+from sinks.layouts import LAYOUTS
+from sinks.rows import layout_of
 from stream_processors.ingest import WATERMARK_TOPICS
 from tapefold.wiring import topic_settings
 from topics import catalog, events

@@ -1,0 +1,26 @@
+"""Which files hold payloads of which source. A source adds one reader and one line here."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tapefold.payloads import kalshi_ws
+from tapefold.payloads.files import Payload
+from topics import catalog
+
+
+class Source(NamedTuple):
+    """One upstream: its raw topic, the files that a folder is searched for, and their reader.
+
+    beats: whether the fold waits for this source's beats; a load then ends with a good-bye that closes its minutes.
+    """
+
+    topic: str
+    suffixes: tuple[str, ...]
+    payloads: Callable[[Path], Iterator[Payload]]
+    beats: bool = False
+
+
+SOURCES: dict[str, Source] = {
+    "kalshi.ws": Source(catalog.RAW_KALSHI_WS, kalshi_ws.SUFFIXES, kalshi_ws.payloads, beats=True),
+}

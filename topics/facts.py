@@ -1,0 +1,5 @@
+"""All that may stand on a fact topic, of all sources. A source adds its union here."""
+
+from topics.events import AnyKalshi, Beat
+
+AnyFact = AnyKalshi | Beat
