@@ -16,6 +16,7 @@ _DECIMAL_DIGITS = 18  # of Decimal(18, n), which ClickHouse keeps in an int64
 _DECIMAL_LIMIT = 10**_DECIMAL_DIGITS
 _TIME = pa.timestamp("ns", "UTC")
 _HEADERS = pa.map_(pa.string(), pa.binary())
+_TEXTS = pa.list_(pa.string())
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _TIMESTAMP_MS_MAX = (2**63 - 1) // _NS_PER_MS
@@ -51,6 +52,21 @@ def size(values: Sequence[int | None]) -> pa.Array:
     return decimals(values, 4)
 
 
+def hundredths(values: Sequence[int | None]) -> pa.Array:
+    """Hundredths of an inch -> Decimal(18, 2)."""
+    return decimals(values, 2)
+
+
+def tenths(values: Sequence[int | None]) -> pa.Array:
+    """Tenths of an inch -> Decimal(18, 1)."""
+    return decimals(values, 1)
+
+
+def day(values: Sequence[str | None]) -> pa.Array:
+    """ISO days such as `2026-04-11` -> Date32."""
+    return pa.array(values, pa.string()).cast(pa.date32())
+
+
 def time_ns(values: Sequence[int | None]) -> pa.Array:
     """Nanoseconds since the epoch -> DateTime64(9, 'UTC'), without a copy."""
     return pa.array(values, pa.int64()).view(_TIME)
@@ -78,6 +94,11 @@ def text(values: Sequence[str | None]) -> pa.Array:
 def labels(values: Sequence[str | None]) -> pa.Array:
     """Text of few distinct values -> LowCardinality(String)."""
     return pa.array(values, pa.string()).dictionary_encode()
+
+
+def texts(values: Sequence[Sequence[str]]) -> pa.Array:
+    """Lists of text -> Array(String)."""
+    return pa.array(values, _TEXTS)
 
 
 def raw(values: Sequence[bytes | None]) -> pa.Array:

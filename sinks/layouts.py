@@ -3,31 +3,19 @@
 The columns are named as in `clickhouse/migrations/`. A source with many tables keeps them in a module of its own.
 """
 
-from sinks import columns
-from sinks.columns import Column
+from sinks import columns, layouts_weather
+from sinks.layout_parts import CAUSE, TIMES, Layout
 
-Layout = tuple[tuple[str, str, Column], ...]  # column, attribute of the struct, maker
 DEAD = "dead"
 
-_CAUSE: Layout = (
-    ("cause_topic", "cause.topic", columns.labels),
-    ("cause_partition", "cause.partition", columns.uint32),
-    ("cause_offset", "cause.offset", columns.uint64),
-    ("cause_index", "cause.index", columns.uint32),
-)
-_TIMES: Layout = (
-    ("event_at", "event_ns", columns.time_ns),
-    ("received_at", "received_ns", columns.time_ns),
-    ("known_at", "known_ns", columns.time_ns),
-    ("known_by", "known_by", columns.labels),
-)
 _SESSION: Layout = (("conn", "conn", columns.labels), ("sid", "sid", columns.int64))
 _SEQ: Layout = (("seq", "seq", columns.int64),)
 _TICKER: Layout = (("market_ticker", "market_ticker", columns.text),)
 _QUOTES: Layout = (("yes_bid", "yes_bid_e6", columns.price), ("yes_ask", "yes_ask_e6", columns.price))
-_FACT: Layout = _TICKER + _TIMES + _SESSION + _SEQ + _CAUSE
+_FACT: Layout = _TICKER + TIMES + _SESSION + _SEQ + CAUSE
 
 LAYOUTS: dict[str, Layout] = {
+    **layouts_weather.LAYOUTS,
     "trades": (
         ("trade_id", "trade_id", columns.text),
         ("yes_price", "yes_price_e6", columns.price),
@@ -91,8 +79,8 @@ LAYOUTS: dict[str, Layout] = {
         ("yes_bid_size", "yes_bid_size_e4", columns.size),
         ("yes_ask_size", "yes_ask_size_e4", columns.size),
         ("row_id", "row_id", columns.text),
-        *_TIMES,
-        *_CAUSE,
+        *TIMES,
+        *CAUSE,
     ),
     "bars_1m": (
         *_TICKER,
@@ -122,7 +110,7 @@ LAYOUTS: dict[str, Layout] = {
         ("repaired_at", "repaired_ns", columns.time_ns),
         ("row_id", "row_id", columns.text),
         ("rev", "rev", columns.uint64),
-        *_CAUSE,
+        *CAUSE,
     ),
     DEAD: (
         ("reason", "reason", columns.labels),
@@ -131,6 +119,6 @@ LAYOUTS: dict[str, Layout] = {
         ("code_version", "code_version", columns.labels),
         ("received_at", "received_ns", columns.time_ns),
         ("value_text", "value_text", columns.text),
-        *_CAUSE,
+        *CAUSE,
     ),
 }

@@ -12,12 +12,14 @@ import msgspec
 import pyarrow as pa
 
 from sinks import columns
-from sinks.layouts import DEAD, LAYOUTS, Layout
+from sinks.layout_parts import Layout
+from sinks.layouts import DEAD, LAYOUTS
 from topics import catalog
 from topics.codec import decode_bar, decode_book_top, decode_dead, decode_fact, decode_gap_row
 from topics.errors import Reason
 from topics.events import Beat, Cause, Coverage, Market, Tick, Trade
 from topics.log import Record
+from topics.weather import Climate, ClimateYear, Forecast, ForecastRun
 
 RAW_RECORDS = "raw_records"
 VALUE_TEXT_BYTES_MAX = 4096
@@ -45,7 +47,18 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 # Facts go to a table by their type; a type that is not here has its rows elsewhere (Gap: `gaps`, book facts: `books`).
-_FACT_TABLES: dict[type, str] = {Trade: "trades", Tick: "market_ticks", Market: "market_events", Coverage: "coverage"}
+_FACT_TABLES: dict[type, str] = {
+    Trade: "trades",
+    Tick: "market_ticks",
+    Market: "market_events",
+    Coverage: "coverage",
+    Forecast: "forecasts",
+    ForecastRun: "forecast_runs",
+    Climate: "climate",
+    ClimateYear: "climate_years",
+}
+# Beats stand on every topic of their source that watermarks are taken from: these show each of them once.
+_BEAT_TOPICS = frozenset({catalog.FACT_TRADE, catalog.FACT_FORECAST, catalog.FACT_CLIMATE})
 _ROW_TOPICS: dict[str, tuple[Decode, tuple[str, ...]]] = {
     catalog.BARS_1M: (decode_bar, ("bars_1m", "bars_1m_journal")),
     catalog.BOOKS: (decode_book_top, ("books",)),
@@ -113,9 +126,9 @@ def _by_topic(records: Sequence[Record]) -> dict[str, list[Record]]:
 
 
 def _fact_table(row: Row) -> str | None:
-    """The table of a fact. Beats stand on every fact topic; those of `fact.trade` are enough."""
+    """The table of a fact, None when its rows are made elsewhere."""
     if type(row.event) is Beat:
-        return "beats" if row.record.topic == catalog.FACT_TRADE else None
+        return "beats" if row.record.topic in _BEAT_TOPICS else None
     return _FACT_TABLES.get(type(row.event))
 
 

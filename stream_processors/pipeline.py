@@ -19,6 +19,7 @@ from topics.errors import BadRecord
 from topics.events import Beat, BookDelta, BookSnapshot, Cause, Coverage, Gap, Market, Tick, Trade
 from topics.facts import AnyFact
 from topics.units import NS_PER_S, minute_of
+from topics.weather import Climate, ClimateYear, Forecast, ForecastRun
 
 T = TypeVar("T")
 _encode_state = msgspec.msgpack.Encoder().encode
@@ -78,7 +79,7 @@ class Batch:
                     self._market(fact)
                 case Beat():
                     beats.append(fact)
-                case Tick() | Coverage() | None:
+                case Forecast() | ForecastRun() | Climate() | ClimateYear() | Tick() | Coverage() | None:
                     pass  # the sink reads these from their fact topics
         for market_ticker, facts in books_by_market.items():
             self._books(market_ticker, facts)

@@ -18,6 +18,8 @@ FACT_TICK = "fact.tick"
 FACT_TRADE = "fact.trade"
 FACT_BOOK = "fact.book"
 FACT_GAP = "fact.gap"
+FACT_FORECAST = "fact.forecast"
+FACT_CLIMATE = "fact.climate"
 BARS_1M = "bars.1m"
 BOOKS = "books"
 GAPS = "gaps"
@@ -62,6 +64,22 @@ TOPICS: tuple[Topic, ...] = (
         "Gap | Coverage",
         "What was not recorded, and what was: gaps of all channels but books, coverage.",
     ),
+    Topic(
+        FACT_FORECAST,
+        "fact",
+        "ingest",
+        "station",
+        "Forecast | ForecastRun | Beat",
+        "Model output statistics: one fact per run and valid time, and one per answer on whether a run is whole.",
+    ),
+    Topic(
+        FACT_CLIMATE,
+        "fact",
+        "ingest",
+        "station",
+        "Climate | ClimateYear | Beat",
+        "Daily climate reports, every issuance of them, and which days of a year are missing.",
+    ),
     Topic(BARS_1M, "derived", "fold", "join domain", "Bar", "One-minute bars, revised as facts arrive.", _WEEK_MS),
     Topic(BOOKS, "derived", "fold", "join domain", "BookTop", "Best levels after each change, by session.", _WEEK_MS),
     Topic(GAPS, "derived", "fold", "join domain", "GapRow", "Gaps with the time of their repair.", _WEEK_MS),
@@ -69,7 +87,7 @@ TOPICS: tuple[Topic, ...] = (
 )
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
 RAW_TOPICS: tuple[str, ...] = tuple(t.name for t in TOPICS if t.group == "raw")
-FOLD_TOPICS: tuple[str, ...] = (FACT_TRADE, FACT_BOOK, FACT_MARKET, FACT_GAP)
+FOLD_TOPICS: tuple[str, ...] = (FACT_TRADE, FACT_BOOK, FACT_MARKET, FACT_GAP, FACT_FORECAST, FACT_CLIMATE)
 SINK_TOPICS: tuple[str, ...] = tuple(t.name for t in TOPICS if t.name != FACT_BOOK)
 
 # Headers of raw records. All values are ASCII text, so that `kcat` shows them.

@@ -1,5 +1,6 @@
 """All that may stand on a fact topic, of all sources. A source adds its union here."""
 
 from topics.events import AnyKalshi, Beat
+from topics.weather import AnyWeather
 
-AnyFact = AnyKalshi | Beat
+AnyFact = AnyKalshi | AnyWeather | Beat

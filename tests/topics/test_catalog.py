@@ -9,7 +9,7 @@ from sinks.layouts import LAYOUTS
 from sinks.rows import layout_of
 from stream_processors.ingest import WATERMARK_TOPICS
 from tapefold.wiring import topic_settings
-from topics import catalog, events
+from topics import catalog, events, weather
 from topics.catalog import BY_NAME, FACT_BOOK, FACT_TICK, FOLD_TOPICS, RAW_TOPICS, SINK_TOPICS, TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,11 +37,11 @@ def test_a_topic_s_writers_are_parts_of_this_tree(topic):
 
 @every_topic
 def test_a_typed_value_names_types_that_exist(topic):
-    """The types of the values are those of topics.events; raw values are the vendor's bytes."""
+    """The types of the values are those of topics.events and topics.weather; raw values are the vendor's bytes."""
     if topic.group == "raw":
         assert topic.value.startswith("the frame's bytes as received")
     else:
-        assert all(hasattr(events, name) for name in topic.value.split(" | "))
+        assert all(hasattr(events, name) or hasattr(weather, name) for name in topic.value.split(" | "))
 
 
 @every_topic
