@@ -3,7 +3,7 @@
 The columns are named as in `clickhouse/migrations/`. A source with many tables keeps them in a module of its own.
 """
 
-from sinks import columns, layouts_weather
+from sinks import columns, layouts_tws, layouts_weather
 from sinks.layout_parts import CAUSE, TIMES, Layout
 
 DEAD = "dead"
@@ -16,6 +16,7 @@ _FACT: Layout = _TICKER + TIMES + _SESSION + _SEQ + CAUSE
 
 LAYOUTS: dict[str, Layout] = {
     **layouts_weather.LAYOUTS,
+    **layouts_tws.LAYOUTS,
     "trades": (
         ("trade_id", "trade_id", columns.text),
         ("yes_price", "yes_price_e6", columns.price),

@@ -19,6 +19,7 @@ from topics.codec import decode_bar, decode_book_top, decode_dead, decode_fact, 
 from topics.errors import Reason
 from topics.events import Beat, Cause, Coverage, Market, Tick, Trade
 from topics.log import Record
+from topics.tws import TwsBar, TwsError, TwsOutage, TwsUnit
 from topics.weather import Climate, ClimateYear, Forecast, ForecastRun
 
 RAW_RECORDS = "raw_records"
@@ -56,6 +57,10 @@ _FACT_TABLES: dict[type, str] = {
     ForecastRun: "forecast_runs",
     Climate: "climate",
     ClimateYear: "climate_years",
+    TwsBar: "raw_tws_bars",
+    TwsUnit: "tws_units",
+    TwsOutage: "tws_outages",
+    TwsError: "tws_errors",
 }
 # Beats stand on every topic of their source that watermarks are taken from: these show each of them once.
 _BEAT_TOPICS = frozenset({catalog.FACT_TRADE, catalog.FACT_FORECAST, catalog.FACT_CLIMATE})

@@ -18,6 +18,7 @@ from topics.domains import domain_of
 from topics.errors import BadRecord
 from topics.events import Beat, BookDelta, BookSnapshot, Cause, Coverage, Gap, Market, Tick, Trade
 from topics.facts import AnyFact
+from topics.tws import TwsBar, TwsError, TwsOutage, TwsUnit
 from topics.units import NS_PER_S, minute_of
 from topics.weather import Climate, ClimateYear, Forecast, ForecastRun
 
@@ -79,7 +80,11 @@ class Batch:
                     self._market(fact)
                 case Beat():
                     beats.append(fact)
-                case Forecast() | ForecastRun() | Climate() | ClimateYear() | Tick() | Coverage() | None:
+                case Tick() | Coverage() | None:
+                    pass  # the sink reads these from their fact topics
+                case Forecast() | ForecastRun() | Climate() | ClimateYear():
+                    pass  # likewise
+                case TwsBar() | TwsUnit() | TwsOutage() | TwsError():
                     pass  # the sink reads these from their fact topics
         for market_ticker, facts in books_by_market.items():
             self._books(market_ticker, facts)

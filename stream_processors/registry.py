@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from stream_processors.envelope import Headers, RawRecord, envelope_of
-from stream_processors.parsers import kalshi
-from topics.catalog import FACT_BOOK, FACT_MARKET, FACT_TICK, FACT_TRADE, RAW_KALSHI_WS
+from stream_processors.parsers import kalshi, tws
+from topics.catalog import FACT_BAR, FACT_BOOK, FACT_MARKET, FACT_TICK, FACT_TRADE, RAW_KALSHI_WS, RAW_TWS
 from topics.domains import domain_of
 from topics.errors import BadRecord
 from topics.events import BookDelta, BookSnapshot, Cause, Market, Tick, Trade
@@ -46,6 +46,15 @@ def _kalshi_ws(record: RawRecord, headers: Headers, cause: Cause) -> Iterable[To
     return (Told(_KALSHI_TOPIC[type(fact)], domain_of(fact.market_ticker), fact),)
 
 
+def _tws(record: RawRecord, headers: Headers, cause: Cause) -> Iterable[Told | Unfit]:
+    for part in tws.parse(record.value or b"", headers, cause):
+        if isinstance(part, tws.Bad):
+            yield Unfit(part.cause, part.error)
+        else:
+            yield Told(FACT_BAR, tws.symbol_of(part), part)
+
+
 PARSERS: dict[str, Parse] = {
     RAW_KALSHI_WS: _kalshi_ws,
+    RAW_TWS: _tws,
 }

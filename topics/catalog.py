@@ -13,6 +13,7 @@ SCHEMA_VERSION = 1  # of every value written by this code; stamped in the `schem
 
 # Names of raw topics have at most 16 bytes: the store ranks several tellings of a trade by them (clickhouse/0003).
 RAW_KALSHI_WS = "raw.kalshi.ws"
+RAW_TWS = "raw.tws"
 FACT_MARKET = "fact.market"
 FACT_TICK = "fact.tick"
 FACT_TRADE = "fact.trade"
@@ -20,6 +21,7 @@ FACT_BOOK = "fact.book"
 FACT_GAP = "fact.gap"
 FACT_FORECAST = "fact.forecast"
 FACT_CLIMATE = "fact.climate"
+FACT_BAR = "fact.bar"
 BARS_1M = "bars.1m"
 BOOKS = "books"
 GAPS = "gaps"
@@ -52,6 +54,15 @@ TOPICS: tuple[Topic, ...] = (
         "the frame's bytes as received; for the kinds beat, gap and coverage the JSON of topics.events",
         "Everything a Kalshi WebSocket session received or noticed. A parser fix is a replay, never a re-download.",
     ),
+    Topic(
+        RAW_TWS,
+        "raw",
+        "producers.tws",
+        "symbol (none for messages of no request; beats name their partition)",
+        "the frame's bytes as received: the body of one TWS message, fields ended by NUL; for a recorded file one line "
+        "of it; for the kinds beat, unit and outage the JSON of topics.events and topics.tws",
+        "Bars, errors and notices of a TWS session, with the request they answer to in a header.",
+    ),
     Topic(FACT_TRADE, "fact", "ingest", "join domain", "Trade | Beat", "One trade as one channel told it."),
     Topic(FACT_TICK, "fact", "ingest", "join domain", "Tick", "One ticker frame: last price, best quotes, sizes."),
     Topic(FACT_BOOK, "fact", "ingest", "join domain", "BookSnapshot | BookDelta | Gap | Beat", "Order book changes."),
@@ -80,6 +91,14 @@ TOPICS: tuple[Topic, ...] = (
         "Climate | ClimateYear | Beat",
         "Daily climate reports, every issuance of them, and which days of a year are missing.",
     ),
+    Topic(
+        FACT_BAR,
+        "fact",
+        "ingest",
+        "symbol",
+        "TwsBar | TwsUnit | TwsOutage | TwsError",
+        "Every telling of every bar of TWS, what was fetched and what could not be, outages, errors.",
+    ),
     Topic(BARS_1M, "derived", "fold", "join domain", "Bar", "One-minute bars, revised as facts arrive.", _WEEK_MS),
     Topic(BOOKS, "derived", "fold", "join domain", "BookTop", "Best levels after each change, by session.", _WEEK_MS),
     Topic(GAPS, "derived", "fold", "join domain", "GapRow", "Gaps with the time of their repair.", _WEEK_MS),
@@ -87,16 +106,26 @@ TOPICS: tuple[Topic, ...] = (
 )
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
 RAW_TOPICS: tuple[str, ...] = tuple(t.name for t in TOPICS if t.group == "raw")
-FOLD_TOPICS: tuple[str, ...] = (FACT_TRADE, FACT_BOOK, FACT_MARKET, FACT_GAP, FACT_FORECAST, FACT_CLIMATE)
+FOLD_TOPICS: tuple[str, ...] = (
+    FACT_TRADE, FACT_BOOK, FACT_MARKET, FACT_GAP, FACT_FORECAST, FACT_CLIMATE, FACT_BAR
+)
 SINK_TOPICS: tuple[str, ...] = tuple(t.name for t in TOPICS if t.name != FACT_BOOK)
 
 # Headers of raw records. All values are ASCII text, so that `kcat` shows them.
 H_SOURCE = "source"  # `kalshi.ws`
-H_KIND = "kind"  # frame | beat | gap | coverage
+H_KIND = "kind"  # frame | beat | gap | coverage; raw.tws: unit | outage as well
 H_RECEIVED_NS = "received_ns"  # the producer's clock when the frame was read from the socket
 H_CLOCK = "clock"  # wall | tape: which clock `received_ns` was read from
 H_CONN = "conn"  # the connection's id
 H_SID_NS = "sid_ns"  # snapshots only: the latest exchange time that their subscription had shown before
 H_RECORDER = "recorder"  # loaded payloads only: whoever received them and stamped them
 H_SCHEMA = "schema"  # SCHEMA_VERSION of the code that wrote the record
+H_REQUEST = "request"  # raw.tws: the topics.tws.TwsRequest that a message answers to
+H_REQ_ID = "req_id"  # raw.tws: the number of the request within its connection
+H_SERVER = "server"  # raw.tws: version of the TWS server, which decides the order of fields
+H_FORMAT = "format"  # raw.tws: wire (a message as received), or that of a recorded file: csv, json, transcript
+H_COLUMNS = "columns"  # raw.tws, csv: the names of the columns, as the file gives them
+H_PREVIOUS = (
+    "previous"  # raw.tws: the update before this one; this one, of a later bar, shows that it was its bar's last
+)
 SCHEMA_HEADER: tuple[tuple[str, bytes], ...] = ((H_SCHEMA, str(SCHEMA_VERSION).encode()),)

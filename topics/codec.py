@@ -12,6 +12,7 @@ from topics.events import (
     GapRow,
 )
 from topics.facts import AnyFact
+from topics.tws import TwsOutageNotice, TwsRequest, TwsUnitNotice
 
 encode = msgspec.json.Encoder().encode
 decode_fact = msgspec.json.Decoder(AnyFact).decode
@@ -21,4 +22,7 @@ decode_gap_row = msgspec.json.Decoder(GapRow).decode
 decode_dead = msgspec.json.Decoder(Dead).decode
 decode_beat_notice = msgspec.json.Decoder(BeatNotice).decode
 decode_gap_notice = msgspec.json.Decoder(GapNotice).decode
+decode_tws_request = msgspec.json.Decoder(TwsRequest).decode
+decode_tws_unit_notice = msgspec.json.Decoder(TwsUnitNotice).decode
+decode_tws_outage_notice = msgspec.json.Decoder(TwsOutageNotice).decode
 decode_coverage_notice = msgspec.json.Decoder(CoverageNotice).decode

@@ -1,6 +1,7 @@
 """All that may stand on a fact topic, of all sources. A source adds its union here."""
 
 from topics.events import AnyKalshi, Beat
+from topics.tws import AnyTwsFact
 from topics.weather import AnyWeather
 
-AnyFact = AnyKalshi | AnyWeather | Beat
+AnyFact = AnyKalshi | AnyTwsFact | AnyWeather | Beat

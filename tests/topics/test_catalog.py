@@ -9,13 +9,14 @@ from sinks.layouts import LAYOUTS
 from sinks.rows import layout_of
 from stream_processors.ingest import WATERMARK_TOPICS
 from tapefold.wiring import topic_settings
-from topics import catalog, events, weather
+from topics import catalog, events, tws, weather
 from topics.catalog import BY_NAME, FACT_BOOK, FACT_TICK, FOLD_TOPICS, RAW_TOPICS, SINK_TOPICS, TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
 every_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 _WRITERS = {
     "producers.kalshi": "producers/kalshi",
+    "producers.tws": "producers/tws",
     "ingest": "stream_processors/ingest.py",
     "fold": "stream_processors",
 }
@@ -37,11 +38,12 @@ def test_a_topic_s_writers_are_parts_of_this_tree(topic):
 
 @every_topic
 def test_a_typed_value_names_types_that_exist(topic):
-    """The types of the values are those of topics.events and topics.weather; raw values are the vendor's bytes."""
+    """The types of the values are those of topics.events or of a source's module; raw values are the vendor's bytes."""
     if topic.group == "raw":
         assert topic.value.startswith("the frame's bytes as received")
     else:
-        assert all(hasattr(events, name) or hasattr(weather, name) for name in topic.value.split(" | "))
+        modules = (events, tws, weather)
+        assert all(any(hasattr(module, name) for module in modules) for name in topic.value.split(" | "))
 
 
 @every_topic
