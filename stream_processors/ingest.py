@@ -11,7 +11,7 @@ import msgspec
 
 from stream_processors.envelope import Headers, RawRecord, envelope_of, stamp_ns
 from stream_processors.outputs import Output, dead
-from stream_processors.registry import PARSERS, Told, Unfit
+from stream_processors.registry import OWN_KINDS, PARSERS, Told, Unfit
 from topics.catalog import (
     FACT_BOOK,
     FACT_GAP,
@@ -19,6 +19,7 @@ from topics.catalog import (
     FACT_TRADE,
     H_KIND,
     H_RECEIVED_NS,
+    RAW_KALSHI_WS,
 )
 from topics.codec import decode_beat_notice, decode_coverage_notice, decode_gap_notice, encode
 from topics.domains import domain_of
@@ -32,6 +33,7 @@ _FACT_BYTES_MAX = 15 * 1024 * 1024  # the log takes 16 MiB with key and headers;
 _NOTICE_BYTES_MAX = 64 * 1024  # a notice names one connection and one market: some 300 bytes
 _DETAIL_MAX = 1024  # characters of a refusal's reason: a frame may quote megabytes at us
 WATERMARK_TOPICS: tuple[str, ...] = (FACT_TRADE, FACT_BOOK, FACT_MARKET)
+BEATS_TO: dict[str, tuple[str, ...]] = {RAW_KALSHI_WS: WATERMARK_TOPICS}  # of a source that no fold waits for: nowhere
 
 
 def ingest(topic: str, partition: int, partitions: int, records: Sequence[RawRecord]) -> list[Output]:
@@ -43,7 +45,7 @@ def ingest(topic: str, partition: int, partitions: int, records: Sequence[RawRec
         cause = Cause(topic, partition, record.offset)
         try:
             kind = headers.get(H_KIND)
-            if kind == b"frame":
+            if kind == b"frame" or kind in OWN_KINDS.get(topic, ()):
                 outputs.extend(
                     _refused(record, headers, *said) if isinstance(said, Unfit) else _told(said)
                     for said in PARSERS[topic](record, headers, cause)
@@ -61,7 +63,7 @@ def ingest(topic: str, partition: int, partitions: int, records: Sequence[RawRec
     outputs += [
         Output(fact_topic, None, number, value)
         for value in [encode(beat) for beat in beats.values()]
-        for fact_topic in WATERMARK_TOPICS
+        for fact_topic in BEATS_TO.get(topic, ())
         for number in range(partitions)
     ]
     return outputs

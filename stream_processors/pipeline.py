@@ -16,11 +16,9 @@ from topics.catalog import BARS_1M, BOOKS, FACT_BOOK, GAPS
 from topics.codec import decode_fact, encode
 from topics.domains import domain_of
 from topics.errors import BadRecord
-from topics.events import Beat, BookDelta, BookSnapshot, Cause, Coverage, Gap, Market, Tick, Trade
+from topics.events import Beat, BookDelta, BookSnapshot, Cause, Gap, Market, Trade
 from topics.facts import AnyFact
-from topics.tws import TwsBar, TwsError, TwsOutage, TwsUnit
 from topics.units import NS_PER_S, minute_of
-from topics.weather import Climate, ClimateYear, Forecast, ForecastRun
 
 T = TypeVar("T")
 _encode_state = msgspec.msgpack.Encoder().encode
@@ -80,12 +78,8 @@ class Batch:
                     self._market(fact)
                 case Beat():
                     beats.append(fact)
-                case Tick() | Coverage() | None:
-                    pass  # the sink reads these from their fact topics
-                case Forecast() | ForecastRun() | Climate() | ClimateYear():
-                    pass  # likewise
-                case TwsBar() | TwsUnit() | TwsOutage() | TwsError():
-                    pass  # the sink reads these from their fact topics
+                case _:
+                    pass  # no operator waits for the others: the sink reads them from their fact topics
         for market_ticker, facts in books_by_market.items():
             self._books(market_ticker, facts)
         self._advance(beats)

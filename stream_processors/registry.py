@@ -58,3 +58,6 @@ PARSERS: dict[str, Parse] = {
     RAW_KALSHI_WS: _kalshi_ws,
     RAW_TWS: _tws,
 }
+
+# What a source's own producer writes beside beats, gaps and coverage; its parser reads these, too.
+OWN_KINDS: dict[str, frozenset[bytes]] = {RAW_TWS: tws.KINDS}

@@ -106,9 +106,7 @@ TOPICS: tuple[Topic, ...] = (
 )
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
 RAW_TOPICS: tuple[str, ...] = tuple(t.name for t in TOPICS if t.group == "raw")
-FOLD_TOPICS: tuple[str, ...] = (
-    FACT_TRADE, FACT_BOOK, FACT_MARKET, FACT_GAP, FACT_FORECAST, FACT_CLIMATE, FACT_BAR
-)
+FOLD_TOPICS: tuple[str, ...] = (FACT_TRADE, FACT_BOOK, FACT_MARKET, FACT_GAP, FACT_FORECAST, FACT_CLIMATE, FACT_BAR)
 SINK_TOPICS: tuple[str, ...] = tuple(t.name for t in TOPICS if t.name != FACT_BOOK)
 
 # Headers of raw records. All values are ASCII text, so that `kcat` shows them.

@@ -1,15 +1,18 @@
 """Golden records: what stands on each topic, word for word. A change of these bytes is a change of the log's language."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from stream_processors.envelope import Envelope
+from stream_processors.ingest import ingest
 from stream_processors.parsers.kalshi import parse
 from topics import codec
 from topics.catalog import BARS_1M, BOOKS, BY_NAME, DEAD, GAPS, RAW_KALSHI_WS, RAW_TOPICS, TOPICS
 from topics.errors import REASONS, BadRecord
 from topics.events import BeatNotice, Cause, CoverageNotice, GapNotice
+from topics.log import Record
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "topics" / "examples"
 ROWS = {
@@ -26,7 +29,9 @@ def examples(topic):
 
 
 TYPED = [(topic.name, line) for topic in TOPICS if topic.group != "raw" for line in examples(topic.name)]
-RAW = [(name, line) for name in RAW_TOPICS for line in examples(name)]
+RAW = [(RAW_KALSHI_WS, line) for line in examples(RAW_KALSHI_WS)]
+# Frames that are no line of JSON stand with their headers in one: {"headers": {...}, "value": text}.
+WRAPPED = [(name, line) for name in RAW_TOPICS if name != RAW_KALSHI_WS for line in examples(name)]
 
 
 def short(part):
@@ -75,6 +80,18 @@ def test_a_raw_example_is_a_frame_or_a_notice(topic, line):
         except BadRecord as refused:
             if refused.reason not in REASONS:
                 raise
+
+
+@pytest.mark.parametrize(("topic", "line"), WRAPPED, ids=short)
+def test_a_wrapped_raw_example_is_read_or_refused(topic, line):
+    """Whatever stands on a raw topic becomes facts or a refusal of the closed list; beats become neither."""
+    example = json.loads(line)
+    headers = tuple((name, text.encode()) for name, text in example["headers"].items())
+    record = Record(topic, 0, 0, 0, b"k", headers, example["value"].encode())
+    told = ingest(topic, 0, 1, [record])
+    refused = [codec.decode_dead(output.value).reason for output in told if output.topic == DEAD]
+    assert set(refused) <= REASONS
+    assert {output.topic for output in told} <= {DEAD} | {name for name in BY_NAME if BY_NAME[name].group == "fact"}
 
 
 def test_the_raw_examples_show_every_kind_of_record():

@@ -2,13 +2,14 @@
 
 from stream_processors.envelope import Headers
 from stream_processors.parsers.tws import lines, notices, wire
+from stream_processors.parsers.tws.notices import KINDS
 from stream_processors.parsers.tws.said import Bad, Part, context_of
 from topics.catalog import H_FORMAT, H_KIND, H_PREVIOUS
 from topics.errors import BadRecord
 from topics.events import Cause
 from topics.tws import AnyTwsFact, TwsOutage
 
-__all__ = ["Bad", "Part", "parse", "symbol_of"]
+__all__ = ["KINDS", "Bad", "Part", "parse", "symbol_of"]
 
 NO_SYMBOL = "-"  # the key of what is said of no symbol: of the line itself
 
@@ -16,7 +17,7 @@ NO_SYMBOL = "-"  # the key of what is said of no symbol: of the line itself
 def parse(value: bytes, headers: Headers, cause: Cause) -> list[Part]:
     """All facts of one raw record, and the bars of it that are refused. Raises BadRecord to refuse it as a whole."""
     kind = headers.get(H_KIND, b"frame")
-    if kind in notices.KINDS:
+    if kind in KINDS:
         return [notices.parse(kind, value, headers, cause)]
     context = context_of(headers, cause)
     form = headers.get(H_FORMAT, b"wire")

@@ -23,6 +23,7 @@ UPDATE = 90
 _ANSWER_NAMES = ("date", "open", "high", "low", "close", "volume", "average", "count")
 _UPDATE_NAMES = ("count", "date", "open", "close", "high", "low", "average", "volume")
 _REALTIME_NAMES = ("date", "open", "high", "low", "close", "volume", "average", "count")
+_REALTIME_SIZE = "5 secs"  # the only one there is
 _NO_REQUEST = -1
 # All messages that ib_async knows; those that state no bar and no error are kept as they came, and read by nobody yet.
 _KNOWN = frozenset({*range(1, 22), *range(45, 60), *range(61, 108)})
@@ -87,7 +88,8 @@ def _updated(fields: Sequence[str], context: Context, cause: Cause, *, whole: bo
 def _realtime(fields: Sequence[str], context: Context) -> list[Part]:
     _expect(len(fields) == 3 + len(_REALTIME_NAMES), "50, version, request and 8 fields", fields)
     named = dict(zip(_REALTIME_NAMES, fields[3:], strict=True))
-    return [bar_of(context, context.asked(), named, context.cause, told_by="realtime", last=False, growing=False)]
+    request = replace(context.asked(), bar_size=_REALTIME_SIZE)
+    return [bar_of(context, request, named, context.cause, told_by="realtime", last=False, growing=False)]
 
 
 def _error(fields: Sequence[str], context: Context) -> list[Part]:
