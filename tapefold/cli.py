@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -17,6 +18,7 @@ from tapefold.local.errors import LocalError
 from tapefold.local.jars import ensure_jars
 from tapefold.local.store import server as store_server
 from tapefold.payloads import records
+from tapefold.payloads import tws as tws_payloads
 from tapefold.payloads.sources import SOURCES, Source
 from tapefold.screen import Screen
 from tapefold.settings import DEFAULT_STATE_DIR, Settings, load_settings
@@ -27,6 +29,7 @@ from tapefold.simulators.kalshi.recording import BadRecording
 from tapefold.stack import POLL_S, Recording, Stack
 from tapefold.supervisor import EXIT_REFUSED, EXIT_UNAVAILABLE
 from topics.errors import TapefoldError, Unavailable
+from topics.tws import WhatToShow
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 run_app = typer.Typer(no_args_is_help=True, help="Run one service in this terminal.")
@@ -47,6 +50,9 @@ Seed = Annotated[int, typer.Option(help="Seed of the simulator's chance.")]
 StallAfter = Annotated[int, typer.Option(help="Frames before the silence of --stall begins.")]
 Outage = Annotated[float, typer.Option("--outage-s", help="Recorded seconds that pass unheard after each cut.")]
 SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help=f"One of {', '.join(SOURCES)}.")]
+Symbol = Annotated[str | None, typer.Option("--symbol", help="tws: the symbol, of files that name none.")]
+Zone = Annotated[str | None, typer.Option("--zone", help="tws: the IANA time zone, of times that name none.")]
+What = Annotated[WhatToShow | None, typer.Option("--what-to-show", help="tws: what bars without a volume are of.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Recorded payloads, plain or gzip; or folders.")]
 Recorder = Annotated[
     str | None, typer.Option(help="Who recorded the files and stamped them; without it, the name of their folder.")
@@ -151,28 +157,45 @@ def sql(
         sys.stdout.flush()
 
 
-def _source(name: str) -> Source:
+def _source(name: str, given: tws_payloads.Given) -> Source:
     if name not in SOURCES:
         raise typer.BadParameter(f"expected one of {', '.join(SOURCES)}, was {name!r}", param_hint="SOURCE")
-    return SOURCES[name]
+    source = SOURCES[name]
+    return source._replace(payloads=partial(tws_payloads.payloads, given=given)) if name == "tws" else source
 
 
 @app.command()
-def parse(source: SourceName, files: Files, recorder: Recorder = None) -> None:
+def parse(  # noqa: PLR0917  # each is a flag
+    source: SourceName,
+    files: Files,
+    recorder: Recorder = None,
+    symbol: Symbol = None,
+    zone: Zone = None,
+    what_to_show: What = None,
+) -> None:
     """Print the facts and refusals of recorded payloads as NDJSON, by the parser of the live path."""
-    counts = records.parse(source, _source(source), files, recorder, now_ns=wiring.now_ns, out=typer.echo)
+    found = _source(source, tws_payloads.Given(symbol, zone, what_to_show))
+    counts = records.parse(source, found, files, recorder, now_ns=wiring.now_ns, out=typer.echo)
     typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()), err=True)
 
 
 @app.command()
-def load(source: SourceName, files: Files, recorder: Recorder = None, state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
+def load(  # noqa: PLR0917  # each is a flag
+    source: SourceName,
+    files: Files,
+    recorder: Recorder = None,
+    symbol: Symbol = None,
+    zone: Zone = None,
+    what_to_show: What = None,
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+) -> None:
     """Append recorded payloads to the log of the running (or configured) broker."""
     settings = load_settings()
     log = wiring.open_log(settings, _state_dir(state_dir, settings))
     appender = log.appender()
     loaded = records.load(
         source,
-        _source(source),
+        _source(source, tws_payloads.Given(symbol, zone, what_to_show)),
         files,
         recorder,
         appender=appender,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tapefold.payloads import kalshi_ws
+from tapefold.payloads import kalshi_ws, tws
 from tapefold.payloads.files import Payload
 from topics import catalog
 
@@ -23,4 +23,5 @@ class Source(NamedTuple):
 
 SOURCES: dict[str, Source] = {
     "kalshi.ws": Source(catalog.RAW_KALSHI_WS, kalshi_ws.SUFFIXES, kalshi_ws.payloads, beats=True),
+    "tws": Source(catalog.RAW_TWS, tws.SUFFIXES, tws.payloads),
 }

@@ -5,6 +5,7 @@ Columns go by the names that ib_async's BarData and the usual exports use; what 
 
 import csv
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ from topics.catalog import H_COLUMNS
 from topics.errors import BadRecord
 from topics.tws import TwsError, TwsRequest
 
-_FIELD_BY_NAME = {
+FIELD_BY_NAME = {
     "date": "date",
     "datetime": "date",
     "time": "date",
@@ -36,6 +37,12 @@ _FIELD_BY_NAME = {
     "count": "count",
 }
 _CON_ID = "conid"
+_PRINTED_BAR = re.compile(
+    r"(?:BarData|RealTimeBar)\((?:date|time)=datetime\.datetime\((\d{4}(?:, \d{1,2}){4,5})"
+    r"(, tzinfo=datetime\.timezone\.utc)?\), (.*)\)"
+)
+_PRINTED_NUMBER = re.compile(r"(\w+)=(-?[\d.]+(?:[eE][+-]?\d+)?)")
+_PRINTED_ERROR = re.compile(r"Error (\d{1,6}), reqId (-?\d{1,12}): (.*)", re.DOTALL)
 _FIELDS_MAX = 100
 _decode_object = msgspec.json.Decoder(dict[str, Any], float_hook=str).decode
 
@@ -64,7 +71,7 @@ def _file_bar(row: Mapping[str, str], context: Context) -> Part:
     terms: dict[str, str] = {}
     request: TwsRequest = context.asked()
     for name, text in row.items():
-        field = _FIELD_BY_NAME.get(name.casefold().strip())
+        field = FIELD_BY_NAME.get(name.casefold().strip())
         if field is not None and field not in fields:
             fields[field] = text
         elif name.casefold() == _CON_ID and text:
@@ -98,7 +105,7 @@ def _transcript(value: bytes, _headers: Headers, context: Context) -> list[Part]
         request = context.asked()
         update = said.name == "historical_data_update"
         told_by: ToldBy = "update" if update else "realtime" if said.name == "realtime_bar" else "answer"
-        fields = {_FIELD_BY_NAME[name]: text for name, text in said.fields.items() if name in _FIELD_BY_NAME}
+        fields = {FIELD_BY_NAME[name]: text for name, text in said.fields.items() if name in FIELD_BY_NAME}
         return [bar_of(context, request, fields, context.cause, told_by=told_by, last=update, growing=update)]
     if said.name == "api_error":
         return [_error(said.fields, context)]
@@ -113,6 +120,21 @@ def _said(value: bytes) -> _Dialogue:
     if who != b"server":
         raise BadRecord("unknown_type", f"expected a line `server NAME {{...}}`, was {value[:64]!r}")
     return _Dialogue(name.decode("utf-8", "backslashreplace"), _texts(_object(text or b"{}")))
+
+
+def _printed(value: bytes, _headers: Headers, context: Context) -> list[Part]:
+    """What ib_async's bars and errors look like when they are printed."""
+    text = value.decode("utf-8", "backslashreplace")
+    if match := _PRINTED_ERROR.fullmatch(text):
+        return [_error({"code": match[1], "req_id": match[2], "message": match[3]}, context)]
+    if not (match := _PRINTED_BAR.fullmatch(text)):
+        raise BadRecord("unknown_type", f"expected a BarData, a RealTimeBar or an Error, was {text[:64]!r}")
+    moment = "{:04}-{:02}-{:02} {:02}:{:02}:{:02}".format(*(int(part) for part in [*match[1].split(", "), 0, 0][:6]))
+    fields = {"date": moment + ("Z" if match[2] else "")}
+    fields |= {
+        FIELD_BY_NAME[name]: number for name, number in _PRINTED_NUMBER.findall(match[3]) if name in FIELD_BY_NAME
+    }
+    return [bar_of(context, context.asked(), fields, context.cause, told_by="realtime", last=False, growing=False)]
 
 
 def _error(fields: Mapping[str, str], context: Context) -> TwsError:
@@ -163,5 +185,5 @@ _QUIET = frozenset({
 })  # fmt: skip
 
 Read = Callable[[bytes, Headers, Context], list[Part]]
-READERS: dict[bytes, Read] = {b"csv": _csv, b"json": _json, b"transcript": _transcript}
-NAMES = "csv, json or transcript"
+READERS: dict[bytes, Read] = {b"csv": _csv, b"json": _json, b"transcript": _transcript, b"printed": _printed}
+NAMES = "csv, json, printed or transcript"

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec import Raw
 
-from stream_processors.envelope import Headers, envelope_of
+from stream_processors.envelope import Headers, envelope_of, stamp_ns
 from stream_processors.parsers.tws import values
 from topics.catalog import H_REQ_ID, H_REQUEST
 from topics.codec import decode_tws_request
@@ -60,14 +60,16 @@ def context_of(headers: Headers, cause: Cause) -> Context:
             request = decode_tws_request(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadRecord("missing_header", f"header {H_REQUEST}: expected a request: {error}") from error
-    req_id = headers.get(H_REQ_ID, b"").decode("ascii", "backslashreplace")
+    req_id = headers.get(H_REQ_ID)
+    if req_id is not None and stamp_ns(req_id) is None:
+        raise BadRecord("missing_header", f"header {H_REQ_ID}: expected digits, was {req_id!r}")
     return Context(
         envelope.conn,
         envelope.received_ns,
         envelope.known_by,
         envelope.known_by == "observed",
         request,
-        values.whole(req_id, H_REQ_ID) if req_id else None,
+        None if req_id is None else stamp_ns(req_id),
         cause,
     )
 
