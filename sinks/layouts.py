@@ -3,7 +3,7 @@
 The columns are named as in `clickhouse/migrations/`. A source with many tables keeps them in a module of its own.
 """
 
-from sinks import columns, layouts_tws, layouts_weather
+from sinks import columns, layouts_tws, layouts_weather, layouts_webhook
 from sinks.layout_parts import CAUSE, TIMES, Layout
 
 DEAD = "dead"
@@ -17,6 +17,7 @@ _FACT: Layout = _TICKER + TIMES + _SESSION + _SEQ + CAUSE
 LAYOUTS: dict[str, Layout] = {
     **layouts_weather.LAYOUTS,
     **layouts_tws.LAYOUTS,
+    **layouts_webhook.LAYOUTS,
     "trades": (
         ("trade_id", "trade_id", columns.text),
         ("yes_price", "yes_price_e6", columns.price),

@@ -21,6 +21,7 @@ from topics.events import Beat, Cause, Coverage, Market, Tick, Trade
 from topics.log import Record
 from topics.tws import TwsBar, TwsError, TwsOutage, TwsUnit
 from topics.weather import Climate, ClimateYear, Forecast, ForecastRun
+from topics.webhook import Webhook
 
 RAW_RECORDS = "raw_records"
 VALUE_TEXT_BYTES_MAX = 4096
@@ -61,6 +62,7 @@ _FACT_TABLES: dict[type, str] = {
     TwsUnit: "tws_units",
     TwsOutage: "tws_outages",
     TwsError: "tws_errors",
+    Webhook: "webhook_events",
 }
 # Beats stand on every topic of their source that watermarks are taken from: these show each of them once.
 _BEAT_TOPICS = frozenset({catalog.FACT_TRADE, catalog.FACT_FORECAST, catalog.FACT_CLIMATE})

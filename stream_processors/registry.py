@@ -4,8 +4,18 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from stream_processors.envelope import Headers, RawRecord, envelope_of
-from stream_processors.parsers import kalshi, tws
-from topics.catalog import FACT_BAR, FACT_BOOK, FACT_MARKET, FACT_TICK, FACT_TRADE, RAW_KALSHI_WS, RAW_TWS
+from stream_processors.parsers import kalshi, tws, webhook
+from topics.catalog import (
+    FACT_BAR,
+    FACT_BOOK,
+    FACT_MARKET,
+    FACT_TICK,
+    FACT_TRADE,
+    FACT_WEBHOOK,
+    RAW_KALSHI_WS,
+    RAW_TWS,
+    RAW_WEBHOOK,
+)
 from topics.domains import domain_of
 from topics.errors import BadRecord
 from topics.events import BookDelta, BookSnapshot, Cause, Market, Tick, Trade
@@ -54,9 +64,15 @@ def _tws(record: RawRecord, headers: Headers, cause: Cause) -> Iterable[Told | U
             yield Told(FACT_BAR, tws.symbol_of(part), part)
 
 
+def _webhook(record: RawRecord, headers: Headers, cause: Cause) -> Iterable[Told | Unfit]:
+    fact = webhook.parse(record.value or b"", envelope_of(headers), headers, cause)
+    return (Told(FACT_WEBHOOK, webhook.key_of(fact), fact),)
+
+
 PARSERS: dict[str, Parse] = {
     RAW_KALSHI_WS: _kalshi_ws,
     RAW_TWS: _tws,
+    RAW_WEBHOOK: _webhook,
 }
 
 # What a source's own producer writes beside beats, gaps and coverage; its parser reads these, too.

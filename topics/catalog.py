@@ -14,6 +14,7 @@ SCHEMA_VERSION = 1  # of every value written by this code; stamped in the `schem
 # Names of raw topics have at most 16 bytes: the store ranks several tellings of a trade by them (clickhouse/0003).
 RAW_KALSHI_WS = "raw.kalshi.ws"
 RAW_TWS = "raw.tws"
+RAW_WEBHOOK = "raw.webhook"
 FACT_MARKET = "fact.market"
 FACT_TICK = "fact.tick"
 FACT_TRADE = "fact.trade"
@@ -22,6 +23,7 @@ FACT_GAP = "fact.gap"
 FACT_FORECAST = "fact.forecast"
 FACT_CLIMATE = "fact.climate"
 FACT_BAR = "fact.bar"
+FACT_WEBHOOK = "fact.webhook"
 BARS_1M = "bars.1m"
 BOOKS = "books"
 GAPS = "gaps"
@@ -63,6 +65,14 @@ TOPICS: tuple[Topic, ...] = (
         "of it; for the kinds beat, unit and outage the JSON of topics.events and topics.tws",
         "Bars, errors and notices of a TWS session, with the request they answer to in a header.",
     ),
+    Topic(
+        RAW_WEBHOOK,
+        "raw",
+        "producers.webhook",
+        "provider and event id",
+        "the frame's bytes as received: the body of one request; what was verified stands in headers (topics.webhook)",
+        "Webhooks that were rightly signed, each once: the record's headers are the marker that finds its repeats.",
+    ),
     Topic(FACT_TRADE, "fact", "ingest", "join domain", "Trade | Beat", "One trade as one channel told it."),
     Topic(FACT_TICK, "fact", "ingest", "join domain", "Tick", "One ticker frame: last price, best quotes, sizes."),
     Topic(FACT_BOOK, "fact", "ingest", "join domain", "BookSnapshot | BookDelta | Gap | Beat", "Order book changes."),
@@ -99,6 +109,7 @@ TOPICS: tuple[Topic, ...] = (
         "TwsBar | TwsUnit | TwsOutage | TwsError",
         "Every telling of every bar of TWS, what was fetched and what could not be, outages, errors.",
     ),
+    Topic(FACT_WEBHOOK, "fact", "ingest", "provider and object id", "Webhook", "One event that a provider pushed."),
     Topic(BARS_1M, "derived", "fold", "join domain", "Bar", "One-minute bars, revised as facts arrive.", _WEEK_MS),
     Topic(BOOKS, "derived", "fold", "join domain", "BookTop", "Best levels after each change, by session.", _WEEK_MS),
     Topic(GAPS, "derived", "fold", "join domain", "GapRow", "Gaps with the time of their repair.", _WEEK_MS),

@@ -20,6 +20,7 @@ Reason = Literal[
     "bad_value",  # a field is there, but its value is outside the contract
     "missing_header",  # our own producer's metadata is absent or malformed
     "conflict",  # the same natural id came with other material content
+    "bad_signature",  # a recorded webhook that its secret did not sign; a receiver answers such a request with 400
     "too_large",  # more bytes than the log accepts
 ]
 REASONS: frozenset[str] = frozenset(get_args(Reason))

@@ -3,5 +3,6 @@
 from topics.events import AnyKalshi, Beat
 from topics.tws import AnyTwsFact
 from topics.weather import AnyWeather
+from topics.webhook import Webhook
 
-AnyFact = AnyKalshi | AnyTwsFact | AnyWeather | Beat
+AnyFact = AnyKalshi | AnyTwsFact | AnyWeather | Webhook | Beat

@@ -80,6 +80,22 @@ class KafkaLog:
         finally:
             consumer.close()
 
+    def offsets_at(self, topic: str, timestamp_ms: int) -> dict[TopicPartition, int]:
+        """Per partition the first offset stamped at or after `timestamp_ms`, else its end."""
+        ends = self.watermarks([topic])
+        consumer = self._consumer("tapefold-watermarks")
+        try:
+            wanted = [confluent_kafka.TopicPartition(topic, number, timestamp_ms) for _, number in ends]
+            found = consumer.offsets_for_times(wanted, timeout=_ADMIN_TIMEOUT_S)
+        except confluent_kafka.KafkaException as error:
+            raise Unavailable("the broker", str(error)) from error
+        finally:
+            consumer.close()
+        return {
+            (topic, each.partition): ends[topic, each.partition].high if each.offset < 0 else each.offset
+            for each in found
+        }
+
     def committed(self, group: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The group's committed offsets, 0 where it has none. For lag and draining; never a position to trust."""
         consumer = self._consumer(group)

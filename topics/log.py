@@ -82,6 +82,9 @@ class Log(Protocol):
     def watermarks(self, topics: Iterable[str]) -> dict[TopicPartition, Watermarks]:
         """[low, high) of every partition of `topics`. Raises Unavailable for an unknown topic."""
 
+    def offsets_at(self, topic: str, timestamp_ms: int) -> dict[TopicPartition, int]:
+        """Per partition the first offset stamped at or after `timestamp_ms`, else its end. Raises Unavailable."""
+
     def appender(self) -> Appender:
         """A new appender."""
 
@@ -111,6 +114,13 @@ class MemoryLog:
         return {
             (topic, number): Watermarks(0, len(records))
             for topic in topics
+            for number, records in enumerate(self._topic(topic))
+        }
+
+    def offsets_at(self, topic: str, timestamp_ms: int) -> dict[TopicPartition, int]:
+        """Per partition the first offset stamped at or after `timestamp_ms`, else its end."""
+        return {
+            (topic, number): next((r.offset for r in records if r.timestamp_ms >= timestamp_ms), len(records))
             for number, records in enumerate(self._topic(topic))
         }
 

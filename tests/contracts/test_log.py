@@ -99,3 +99,14 @@ def test_another_partition_count_is_refused(kafka):
     kafka.create({"frozen": {}}, 2)
     with pytest.raises(TopicMismatch, match="expected 3 partitions, was 2 partitions"):
         kafka.create({"frozen": {}}, 3)
+
+
+def test_offsets_at_a_time_are_those_of_the_first_records_from_then_on(log, topic):
+    """A partition without any stands at its end; a record of exactly that time is included."""
+    appender = log.appender()
+    for stamp_ms in (1_000, 2_000, 3_000):
+        appender.append(topic, b"", partition=1, timestamp_ms=stamp_ms)
+    appender.append(topic, b"", partition=2, timestamp_ms=500)
+    appender.flush()
+    assert {(topic, 0): 0, (topic, 1): 1, (topic, 2): 1} == log.offsets_at(topic, 2_000)
+    assert {(topic, 0): 0, (topic, 1): 2, (topic, 2): 1} == log.offsets_at(topic, 2_001)

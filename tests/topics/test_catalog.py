@@ -9,14 +9,15 @@ from sinks.layouts import LAYOUTS
 from sinks.rows import layout_of
 from stream_processors.ingest import WATERMARK_TOPICS
 from tapefold.wiring import topic_settings
-from topics import catalog, events, tws, weather
-from topics.catalog import BY_NAME, FACT_BOOK, FACT_TICK, FOLD_TOPICS, RAW_TOPICS, SINK_TOPICS, TOPICS
+from topics import catalog, events, tws, weather, webhook
+from topics.catalog import BY_NAME, FACT_BOOK, FACT_TICK, FACT_WEBHOOK, FOLD_TOPICS, RAW_TOPICS, SINK_TOPICS, TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
 every_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 _WRITERS = {
     "producers.kalshi": "producers/kalshi",
     "producers.tws": "producers/tws",
+    "producers.webhook": "producers/webhook",
     "ingest": "stream_processors/ingest.py",
     "fold": "stream_processors",
 }
@@ -42,7 +43,7 @@ def test_a_typed_value_names_types_that_exist(topic):
     if topic.group == "raw":
         assert topic.value.startswith("the frame's bytes as received")
     else:
-        modules = (events, tws, weather)
+        modules = (events, tws, weather, webhook)
         assert all(any(hasattr(module, name) for module in modules) for name in topic.value.split(" | "))
 
 
@@ -76,10 +77,10 @@ def test_names_are_unique():
     assert [topic.name for topic in TOPICS] == list(BY_NAME)
 
 
-def test_the_fold_reads_all_facts_but_ticks():
-    """A tick derives nothing: the sink takes it as it is."""
+def test_the_fold_reads_all_facts_but_ticks_and_webhooks():
+    """They derive nothing: the sink takes them as they are."""
     facts = {topic.name for topic in TOPICS if topic.group == "fact"}
-    assert facts - {FACT_TICK} == set(FOLD_TOPICS)
+    assert facts - {FACT_TICK, FACT_WEBHOOK} == set(FOLD_TOPICS)
     assert len(FOLD_TOPICS) == len(set(FOLD_TOPICS))
 
 
