@@ -1,0 +1,79 @@
+"""The fold without Faust: raw records (or facts) of the log in, the rows that the live agents make of them out. Pure.
+
+A `Part` does for its fact partitions what the agents `ingest` and `fold` do live, with the same functions. Several
+parts, each with partitions of its own, do the whole between them: each is shown all raw records, takes from them what
+falls into its partitions, and skips before parsing what it can tell by the record's key.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+
+from stream_processors.envelope import RawRecord, stamp_ns
+from stream_processors.ingest import ingest
+from stream_processors.outputs import Output
+from stream_processors.pipeline import Batch, States
+from topics.catalog import BY_NAME, FOLD_TOPICS, H_KIND, H_RECEIVED_NS, RAW_KALSHI_WS
+from topics.domains import domain_of
+from topics.log import Record, partition_of
+
+
+class Part:
+    """The fold of the fact partitions `own`, of `partitions` in all; its states live in `store`, by key.
+
+    drop: ids of trades that are left out, as if nobody had told them (explain asks what a row owes to each).
+    """
+
+    def __init__(
+        self,
+        own: Collection[int],
+        partitions: int,
+        store: MutableMapping[str, bytes] | None = None,
+    ) -> None:
+        self._own = frozenset(own)
+        self._partitions = partitions
+        self._store: MutableMapping[str, bytes] = {} if store is None else store
+        self._offsets: dict[tuple[str, int], int] = {}
+
+    def raw(self, topic: str, partition: int, records: Sequence[Record]) -> Iterator[Record]:
+        """Take one batch of a raw partition; yields the facts and rows of our partitions, as records of their topics."""
+        mine = [record for record in records if self._may_concern(record)]
+        facts: dict[tuple[str, int], list[Record]] = {}
+        for output in ingest(topic, partition, self._partitions, mine):
+            record = self._appended(output)
+            if record is None:
+                continue
+            yield record
+            if record.topic in FOLD_TOPICS:
+                facts.setdefault((record.topic, record.partition), []).append(record)
+        for (fact_topic, number), batch in facts.items():
+            yield from self.facts(fact_topic, number, batch)
+
+    def facts(self, topic: str, partition: int, records: Sequence[Record]) -> Iterator[Record]:
+        """Take one batch of a fact partition of ours; yields the rows, as records of their topics."""
+        states = States(self._store.get)
+        batch = Batch(states, topic, partition, self._partitions)
+        outputs = batch.fold((record.offset, record.value) for record in records)
+        self._store.update(states.encoded())
+        for output in outputs:
+            record = self._appended(output, partition)
+            if record is not None:
+                yield record
+
+    def _may_concern(self, record: Record) -> bool:
+        """Frames and notices of Kalshi's socket are keyed by market, so that their domain is known without a look inside."""
+        if record.topic != RAW_KALSHI_WS or record.key is None:
+            return True
+        return partition_of(domain_of(record.key.decode("utf-8", "replace")).encode(), self._partitions) in self._own
+
+    def _appended(self, output: Output, partition: int | None = None) -> Record | None:
+        """The output as a record in the place it would have; None where that is in a partition of someone else."""
+        if output.partition is not None:
+            number = output.partition
+        elif partition is not None:
+            number = partition  # a row of a fact stays in the fact's partition: both have its domain for a key
+        else:
+            number = partition_of(output.key, self._partitions)
+        if number not in self._own:
+            return None
+        offset = self._offsets.get((output.topic, number), 0)
+        self._offsets[output.topic, number] = offset + 1
+        return Record(output.topic, number, offset, 0, output.key, (), output.value)

@@ -1,0 +1,246 @@
+"""A made-up tape: what recorders would have put on the raw log in some minutes of some markets, faults included.
+
+Seeded: the same arguments give the same records. The order within a partition is that of receipt, as on a real log.
+"""
+
+import json
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from stream_processors.replay import Part
+from topics.catalog import RAW_KALSHI_WS
+from topics.codec import decode_bar, decode_book_top, decode_gap_row, encode
+from topics.domains import series_of
+from topics.events import BeatNotice, GapNotice
+from topics.log import Record, partition_of
+from topics.units import NS_PER_MINUTE, NS_PER_MS, NS_PER_S
+
+START_NS = 29_384_640 * NS_PER_MINUTE
+BOOK_SID, TRADE_SID, MARKET_SID = 1, 2, 3
+LEASE_NS = 30 * NS_PER_S
+
+
+def markets(count: int, series: int = 2) -> list[str]:
+    """Made-up tickers of a few series."""
+    return [f"KXTAPE{number % series}-25NOV21-B{number}" for number in range(count)]
+
+
+@dataclass
+class Tape:
+    """Records by raw partition."""
+
+    partitions: int = 2
+    clock: bytes = b"wall"
+    logs: list[list[Record]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.logs = [[] for _ in range(self.partitions)]
+
+    def put(self, conn: str, kind: bytes, value: bytes, received_ns: int, key: str | None, **place: int) -> None:
+        """Append one record, by key or to a named partition."""
+        encoded = None if key is None else key.encode()
+        number = place.get("partition", partition_of(encoded, self.partitions))
+        headers = (
+            ("source", b"kalshi.ws"),
+            ("kind", kind),
+            ("received_ns", b"%d" % received_ns),
+            ("clock", self.clock),
+            ("conn", conn.encode()),
+            ("schema", b"1"),
+        )
+        log = self.logs[number]
+        log.append(
+            Record(RAW_KALSHI_WS, number, len(log), received_ns // NS_PER_MS, encoded, headers, value)
+        )
+
+    def frame(self, conn: str, received_ns: int, kind: str, sid: int, seq: int, msg: dict[str, Any]) -> None:
+        """A frame of the exchange."""
+        text = json.dumps({"type": kind, "sid": sid, "seq": seq, "msg": msg})
+        self.put(conn, b"frame", text.encode(), received_ns, msg["market_ticker"])
+
+    def beat(self, conn: str, clock_ns: int, *, bye: bool = False) -> None:
+        """A beat on every partition."""
+        notice = BeatNotice(source="kalshi.ws", conn=conn, clock_ns=clock_ns, lease_ns=LEASE_NS, bye=bye)
+        for partition in range(self.partitions):
+            self.put(conn, b"beat", encode(notice), clock_ns, None, partition=partition)
+
+    def gap(self, conn: str, clock_ns: int, ticker: str, from_seq: int | None, to_seq: int | None, **over: Any) -> None:
+        """A gap notice of the book's subscription."""
+        values: dict[str, Any] = {
+            "source": "kalshi.ws", "conn": conn, "sid": BOOK_SID, "channel": "orderbook_delta", "kind": "seq_hole",
+            "market_ticker": ticker, "from_seq": from_seq, "to_seq": to_seq, "clock_ns": clock_ns,
+        }  # fmt: skip
+        self.put(conn, b"gap", encode(GapNotice(**(values | over))), clock_ns, ticker)
+
+    def known_at(self, known_ns: int) -> "Tape":
+        """The tape of what had been received by then; offsets are those of the shorter log."""
+        cut = Tape(self.partitions, self.clock)
+        for number, log in enumerate(self.logs):
+            kept = [record for record in log if int(dict(record.headers)["received_ns"]) <= known_ns]
+            cut.logs[number] = [record._replace(offset=offset) for offset, record in enumerate(kept)]
+        return cut
+
+    def without(self, *causes: tuple[int, int]) -> "Tape":
+        """The tape without the records at these (partition, offset); the others keep their offsets."""
+        cut = Tape(self.partitions, self.clock)
+        gone = set(causes)
+        cut.logs = [[record for record in log if (record.partition, record.offset) not in gone] for log in self.logs]
+        return cut
+
+    def records(self) -> list[Record]:
+        """All, partition after partition."""
+        return [record for log in self.logs for record in log]
+
+
+class _Recorder:
+    """One connection: numbers its subscriptions, loses frames, says so."""
+
+    def __init__(self, tape: Tape, conn: str, tickers: list[str]) -> None:
+        self.tape, self.conn, self.tickers = tape, conn, tickers
+        self.seq = dict.fromkeys((BOOK_SID, TRADE_SID, MARKET_SID), 0)
+
+    def next(self, sid: int) -> int:
+        self.seq[sid] += 1
+        return self.seq[sid]
+
+    def hole(self, received_ns: int) -> None:
+        """The next number of the book's subscription is lost; all its markets hear of it."""
+        lost = self.next(BOOK_SID)
+        for ticker in self.tickers:
+            self.tape.gap(self.conn, received_ns, ticker, lost, lost)
+
+    def lost(self, received_ns: int) -> None:
+        """The connection is gone."""
+        for ticker in self.tickers:
+            self.tape.gap(self.conn, received_ns, ticker, self.seq[BOOK_SID] + 1, None, kind="disconnect")
+
+    def snapshot(self, received_ns: int, ticker: str, book: dict[str, dict[int, int]]) -> None:
+        sides = {
+            f"{side}_dollars_fp": [[f"{cents / 100:.4f}", f"{size}.00"] for cents, size in levels.items()]
+            for side, levels in book.items()
+        }
+        seq = self.next(BOOK_SID)
+        self.tape.frame(self.conn, received_ns, "orderbook_snapshot", BOOK_SID, seq, {"market_ticker": ticker, **sides})
+
+    def delta(self, received_ns: int, event_ms: int, ticker: str, side: str, cents: int, size: int) -> None:
+        msg = {
+            "market_ticker": ticker, "side": side, "price_dollars": f"{cents / 100:.4f}", "delta_fp": f"{size}.00",
+            "ts_ms": event_ms,
+        }  # fmt: skip
+        self.tape.frame(self.conn, received_ns, "orderbook_delta", BOOK_SID, self.next(BOOK_SID), msg)
+
+    def trade(self, received_ns: int, event_ms: int, ticker: str, trade_id: str, cents: int, size: int) -> None:
+        msg = {
+            "market_ticker": ticker, "trade_id": trade_id, "yes_price_dollars": f"{cents / 100:.4f}",
+            "no_price_dollars": f"{1 - cents / 100:.4f}", "count_fp": f"{size}.00", "taker_outcome_side": "yes",
+            "ts_ms": event_ms,
+        }  # fmt: skip
+        self.tape.frame(self.conn, received_ns, "trade", TRADE_SID, self.next(TRADE_SID), msg)
+
+
+def tape(
+    seed: int, *, minutes: int = 5, tickers: Iterable[str] = (), partitions: int = 2, steps: int = 300,
+    faults: bool = True, clock: bytes = b"wall", conns: int = 2, start_ns: int = START_NS,
+) -> Tape:  # fmt: skip
+    """`steps` events over `minutes` minutes, heard by `conns` recorders, the first of which reconnects half way."""
+    rng = random.Random(seed)
+    names = list(tickers) or markets(3)
+    made = Tape(partitions, clock)
+    books: dict[str, dict[str, dict[int, int]]] = {
+        ticker: {"yes": {40: 10, 30: 5}, "no": {50: 10, 45: 5}} for ticker in names
+    }
+    recorders = [_Recorder(made, f"{chr(97 + number)}1", names) for number in range(conns)]
+    now_ns = start_ns + 5 * NS_PER_S
+    made.frame(
+        "a1", now_ns, "market_lifecycle_v2", MARKET_SID, 1,
+        {"market_ticker": names[0], "event_type": "created", "close_ts": (start_ns + (minutes + 1) * NS_PER_MINUTE) // NS_PER_S},
+    )  # fmt: skip
+    for recorder in recorders:
+        for ticker in names:
+            recorder.snapshot(now_ns, ticker, books[ticker])
+    beaten_ns = 0
+    late: list[tuple[int, int, str, str, int, int]] = []  # when it is told, and what
+    step_ns = minutes * NS_PER_MINUTE // steps
+    for step in range(steps):
+        now_ns += rng.randrange(2 * step_ns)
+        event_ms = now_ns // NS_PER_MS
+        received_ns = now_ns + rng.randrange(1, 40) * NS_PER_MS + rng.randrange(NS_PER_MS)
+        if now_ns - beaten_ns >= NS_PER_S:
+            beaten_ns = now_ns
+            for recorder in recorders:
+                made.beat(recorder.conn, now_ns)
+        ticker = rng.choice(names)
+        if rng.random() < 0.4:
+            said = (event_ms, ticker, f"t{seed}-{step}", rng.randrange(1, 100), rng.randrange(1, 50))
+            if faults and rng.random() < 0.05:
+                late.append((step + rng.randrange(steps // 4), *said))
+            else:
+                for recorder in recorders:
+                    recorder.trade(received_ns + rng.randrange(NS_PER_MS), *said)
+        else:
+            side, cents = rng.choice(("yes", "no")), rng.randrange(20, 48)
+            size = books[ticker][side].get(cents, 0)
+            change = -size if size and rng.random() < 0.4 else rng.randrange(1, 20)
+            books[ticker][side][cents] = size + change
+            if not size + change:
+                del books[ticker][side][cents]
+            for recorder in recorders:
+                if faults and rng.random() < 0.02:
+                    recorder.hole(received_ns)
+                    continue
+                recorder.delta(received_ns, event_ms, ticker, side, cents, change)
+                if faults and rng.random() < 0.08:
+                    recorder.snapshot(received_ns, ticker, books[ticker])
+        if faults and step == steps // 2:
+            before = recorders[0]
+            before.lost(received_ns)
+            made.beat(before.conn, received_ns, bye=True)
+            recorders[0] = _Recorder(made, "a2", names)
+            for name in names:
+                recorders[0].snapshot(received_ns, name, books[name])
+        for due in [due for due in late if due[0] <= step]:
+            late.remove(due)
+            for recorder in recorders[:1]:
+                recorder.trade(received_ns, *due[1:])
+        now_ns = max(now_ns, received_ns + NS_PER_MS)
+    end_ns = (now_ns // NS_PER_MINUTE + 1) * NS_PER_MINUTE + 10 * NS_PER_S
+    for recorder in recorders:
+        made.beat(recorder.conn, end_ns, bye=True)
+    return made
+
+
+def fold(made: Tape, *, partitions: int | None = None, batch: int = 10_000) -> dict[str, dict[str, Any]]:
+    """All rows by topic and identity, the last revision of each: one part does the whole."""
+    part = Part(range(partitions or made.partitions), partitions or made.partitions)
+    outputs: list[Record] = []
+    for start in range(0, max(map(len, made.logs)), batch):
+        for number, log in enumerate(made.logs):
+            if records := log[start : start + batch]:
+                outputs += part.raw(RAW_KALSHI_WS, number, records)
+    return rows(outputs)
+
+
+DECODERS = {"bars.1m": decode_bar, "books": decode_book_top, "gaps": decode_gap_row}
+
+
+def rows(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+    """Final rows of the derived topics: the highest revision of each; equal ones must be equal, none may fall."""
+    final: dict[str, dict[str, Any]] = {topic: {} for topic in DECODERS}
+    for record in records:
+        if record.topic not in DECODERS:
+            continue
+        row = DECODERS[record.topic](record.value)
+        before = final[record.topic].get(row.row_id)
+        if before is not None and hasattr(row, "rev"):
+            assert row.rev >= before.rev, f"the revision of {row.row_id} fell"
+            if row.rev == before.rev:
+                assert before == row, f"equal revisions differ: {before} {row}"
+        final[record.topic][row.row_id] = row
+    return final
+
+
+def series(made: Tape) -> set[str]:
+    """The series that the tape speaks of."""
+    return {series_of(record.key.decode()) for record in made.records() if record.key}
