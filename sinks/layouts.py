@@ -81,6 +81,7 @@ LAYOUTS: dict[str, Layout] = {
         ("yes_bid_size", "yes_bid_size_e4", columns.size),
         ("yes_ask_size", "yes_ask_size_e4", columns.size),
         ("row_id", "row_id", columns.text),
+        ("event_by", "event_by", columns.labels),
         *TIMES,
         *CAUSE,
     ),

@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 
 from sinks import columns
+from sinks.beats import beat_tables
 from sinks.layout_parts import Layout
 from sinks.layouts import DEAD, LAYOUTS
 from topics import catalog
@@ -97,7 +98,7 @@ def build(records: Sequence[Record], *, topic_ids: Mapping[str, str], code_versi
             decoded = _decode(part, decode, refused, code_version)
             for table in tables if decoded else ():
                 rows.setdefault(table, []).extend(decoded)
-    built = {RAW_RECORDS: bronze_table(bronze, topic_ids)} if bronze else {}
+    built = {RAW_RECORDS: bronze_table(bronze, topic_ids), **beat_tables(bronze)} if bronze else {}
     for table, table_rows in rows.items():
         if table != DEAD and (arrow := _table(table, table_rows, refused, code_version)) is not None:
             built[table] = arrow

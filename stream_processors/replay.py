@@ -5,21 +5,18 @@ parts, each with partitions of its own, do the whole between them: each is shown
 falls into its partitions, and skips before parsing what it can tell by the record's key.
 """
 
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, MutableMapping, Sequence
 
-from stream_processors.envelope import RawRecord, stamp_ns
 from stream_processors.ingest import ingest
 from stream_processors.outputs import Output
 from stream_processors.pipeline import Batch, States
-from topics.catalog import BY_NAME, FOLD_TOPICS, H_KIND, H_RECEIVED_NS, RAW_KALSHI_WS
+from topics.catalog import FOLD_TOPICS, RAW_KALSHI_WS
 from topics.domains import domain_of
 from topics.log import Record, partition_of
 
 
 class Part:
     """The fold of the fact partitions `own`, of `partitions` in all; its states live in `store`, by key.
-
-    drop: ids of trades that are left out, as if nobody had told them (explain asks what a row owes to each).
     """
 
     def __init__(

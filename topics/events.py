@@ -220,6 +220,7 @@ class BookTop(Struct, frozen=True, kw_only=True, gc=False):
     """Best levels of one market after one change in one session; the change itself stands beside them.
 
     side, price_e6, delta_e4 are None for a snapshot. Levels are None when the side is empty or the book not trusted.
+    event_by: whose time event_ns is, as in the fact; None in rows of before it was told.
     """
 
     row_id: str
@@ -241,6 +242,7 @@ class BookTop(Struct, frozen=True, kw_only=True, gc=False):
     known_ns: int
     known_by: KnownBy
     cause: Cause
+    event_by: Literal["exchange", "sid", "received"] | None = None
 
 
 class GapRow(Struct, frozen=True, kw_only=True, gc=False):

@@ -260,4 +260,5 @@ def _top(book: Book, fact: BookSnapshot | BookDelta, seq: int) -> BookTop:
         known_ns=fact.known_ns,
         known_by=fact.known_by,
         cause=fact.cause,
+        event_by=fact.event_by,
     )

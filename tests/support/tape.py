@@ -12,7 +12,6 @@ from typing import Any
 from stream_processors.replay import Part
 from topics.catalog import RAW_KALSHI_WS
 from topics.codec import decode_bar, decode_book_top, decode_gap_row, encode
-from topics.domains import series_of
 from topics.events import BeatNotice, GapNotice
 from topics.log import Record, partition_of
 from topics.units import NS_PER_MINUTE, NS_PER_MS, NS_PER_S
@@ -51,13 +50,11 @@ class Tape:
             ("schema", b"1"),
         )
         log = self.logs[number]
-        log.append(
-            Record(RAW_KALSHI_WS, number, len(log), received_ns // NS_PER_MS, encoded, headers, value)
-        )
+        log.append(Record(RAW_KALSHI_WS, number, len(log), received_ns // NS_PER_MS, encoded, headers, value))
 
-    def frame(self, conn: str, received_ns: int, kind: str, sid: int, seq: int, msg: dict[str, Any]) -> None:
-        """A frame of the exchange."""
-        text = json.dumps({"type": kind, "sid": sid, "seq": seq, "msg": msg})
+    def frame(self, conn: str, received_ns: int, msg: dict[str, Any], **envelope: Any) -> None:
+        """A frame of the exchange; the envelope is its type, sid and seq."""
+        text = json.dumps({**envelope, "msg": msg})
         self.put(conn, b"frame", text.encode(), received_ns, msg["market_ticker"])
 
     def beat(self, conn: str, clock_ns: int, *, bye: bool = False) -> None:
@@ -105,6 +102,9 @@ class _Recorder:
         self.seq[sid] += 1
         return self.seq[sid]
 
+    def frame(self, received_ns: int, kind: str, sid: int, msg: dict[str, Any]) -> None:
+        self.tape.frame(self.conn, received_ns, msg, type=kind, sid=sid, seq=self.next(sid))
+
     def hole(self, received_ns: int) -> None:
         """The next number of the book's subscription is lost; all its markets hear of it."""
         lost = self.next(BOOK_SID)
@@ -121,99 +121,130 @@ class _Recorder:
             f"{side}_dollars_fp": [[f"{cents / 100:.4f}", f"{size}.00"] for cents, size in levels.items()]
             for side, levels in book.items()
         }
-        seq = self.next(BOOK_SID)
-        self.tape.frame(self.conn, received_ns, "orderbook_snapshot", BOOK_SID, seq, {"market_ticker": ticker, **sides})
+        self.frame(received_ns, "orderbook_snapshot", BOOK_SID, {"market_ticker": ticker, **sides})
 
-    def delta(self, received_ns: int, event_ms: int, ticker: str, side: str, cents: int, size: int) -> None:
+    def delta(self, received_ns: int, said: tuple[int, str, str, int, int]) -> None:
+        event_ms, ticker, side, cents, size = said
         msg = {
             "market_ticker": ticker, "side": side, "price_dollars": f"{cents / 100:.4f}", "delta_fp": f"{size}.00",
             "ts_ms": event_ms,
         }  # fmt: skip
-        self.tape.frame(self.conn, received_ns, "orderbook_delta", BOOK_SID, self.next(BOOK_SID), msg)
+        self.frame(received_ns, "orderbook_delta", BOOK_SID, msg)
 
-    def trade(self, received_ns: int, event_ms: int, ticker: str, trade_id: str, cents: int, size: int) -> None:
+    def trade(self, received_ns: int, said: tuple[int, str, str, int, int]) -> None:
+        event_ms, ticker, trade_id, cents, size = said
         msg = {
             "market_ticker": ticker, "trade_id": trade_id, "yes_price_dollars": f"{cents / 100:.4f}",
             "no_price_dollars": f"{1 - cents / 100:.4f}", "count_fp": f"{size}.00", "taker_outcome_side": "yes",
             "ts_ms": event_ms,
         }  # fmt: skip
-        self.tape.frame(self.conn, received_ns, "trade", TRADE_SID, self.next(TRADE_SID), msg)
+        self.frame(received_ns, "trade", TRADE_SID, msg)
+
+
+class _World:
+    """Books and trades of some markets, and the recorders that hear of them."""
+
+    def __init__(self, seed: int, made: Tape, names: list[str], conns: int) -> None:
+        self.rng, self.made, self.names, self.seed = random.Random(seed), made, names, seed
+        self.books: dict[str, dict[str, dict[int, int]]] = {
+            name: {"yes": {40: 10, 30: 5}, "no": {50: 10, 45: 5}} for name in names
+        }
+        self.recorders = [_Recorder(made, f"{chr(97 + number)}1", names) for number in range(conns)]
+        self.late: list[tuple[int, tuple[int, str, str, int, int]]] = []  # the step at which it is told, and what
+        self.now_ns = self.beaten_ns = 0
+
+    def begin(self, now_ns: int, close_ns: int) -> None:
+        self.now_ns = now_ns
+        close = {"market_ticker": self.names[0], "event_type": "created", "close_ts": close_ns // NS_PER_S}
+        self.made.frame("a1", now_ns, close, type="market_lifecycle_v2", sid=MARKET_SID, seq=1)
+        self.subscribe(self.recorders, now_ns)
+
+    def subscribe(self, recorders: Iterable[_Recorder], received_ns: int) -> None:
+        for recorder in recorders:
+            for name in self.names:
+                recorder.snapshot(received_ns, name, self.books[name])
+
+    def step(self, number: int, steps: int, step_ns: int, *, faults: bool) -> None:
+        rng = self.rng
+        self.now_ns += rng.randrange(2 * step_ns)
+        received_ns = self.now_ns + rng.randrange(1, 40) * NS_PER_MS + rng.randrange(NS_PER_MS)
+        if self.now_ns - self.beaten_ns >= NS_PER_S:
+            self.beaten_ns = self.now_ns
+            for recorder in self.recorders:
+                self.made.beat(recorder.conn, self.now_ns)
+        if rng.random() < 0.4:
+            self.trade(number, steps, received_ns, faults=faults)
+        else:
+            self.change(received_ns, faults=faults)
+        if faults and number == steps // 2:
+            self.reconnect(received_ns)
+        for due in [due for due in self.late if due[0] <= number]:
+            self.late.remove(due)
+            self.recorders[0].trade(received_ns, due[1])
+        self.now_ns = received_ns + NS_PER_MS
+
+    def trade(self, number: int, steps: int, received_ns: int, *, faults: bool) -> None:
+        rng = self.rng
+        name, trade_id = rng.choice(self.names), f"t{self.seed}-{number}"
+        said = (self.now_ns // NS_PER_MS, name, trade_id, rng.randrange(1, 100), rng.randrange(1, 50))
+        if faults and rng.random() < 0.05:
+            self.late.append((number + rng.randrange(max(1, steps // 4)), said))
+            return
+        for recorder in self.recorders:
+            recorder.trade(received_ns + rng.randrange(NS_PER_MS), said)
+
+    def change(self, received_ns: int, *, faults: bool) -> None:
+        rng = self.rng
+        name, side, cents = rng.choice(self.names), rng.choice(("yes", "no")), rng.randrange(20, 48)
+        levels = self.books[name][side]
+        size = levels.get(cents, 0)
+        change = -size if size and rng.random() < 0.4 else rng.randrange(1, 20)
+        levels[cents] = size + change
+        if not levels[cents]:
+            del levels[cents]
+        for recorder in self.recorders:
+            if faults and rng.random() < 0.02:
+                recorder.hole(received_ns)
+                continue
+            recorder.delta(received_ns, (self.now_ns // NS_PER_MS, name, side, cents, change))
+            if faults and rng.random() < 0.08:
+                recorder.snapshot(received_ns, name, self.books[name])
+
+    def reconnect(self, received_ns: int) -> None:
+        before = self.recorders[0]
+        before.lost(received_ns)
+        self.made.beat(before.conn, received_ns, bye=True)
+        self.recorders[0] = _Recorder(self.made, "a2", self.names)
+        self.subscribe(self.recorders[:1], received_ns)
 
 
 def tape(
-    seed: int, *, minutes: int = 5, tickers: Iterable[str] = (), partitions: int = 2, steps: int = 300,
-    faults: bool = True, clock: bytes = b"wall", conns: int = 2, start_ns: int = START_NS,
-) -> Tape:  # fmt: skip
+    seed: int,
+    *,
+    minutes: int = 5,
+    tickers: Iterable[str] = (),
+    partitions: int = 2,
+    steps: int = 300,
+    faults: bool = True,
+    clock: bytes = b"wall",
+    conns: int = 2,
+    start_ns: int = START_NS,
+) -> Tape:
     """`steps` events over `minutes` minutes, heard by `conns` recorders, the first of which reconnects half way."""
-    rng = random.Random(seed)
-    names = list(tickers) or markets(3)
     made = Tape(partitions, clock)
-    books: dict[str, dict[str, dict[int, int]]] = {
-        ticker: {"yes": {40: 10, 30: 5}, "no": {50: 10, 45: 5}} for ticker in names
-    }
-    recorders = [_Recorder(made, f"{chr(97 + number)}1", names) for number in range(conns)]
-    now_ns = start_ns + 5 * NS_PER_S
-    made.frame(
-        "a1", now_ns, "market_lifecycle_v2", MARKET_SID, 1,
-        {"market_ticker": names[0], "event_type": "created", "close_ts": (start_ns + (minutes + 1) * NS_PER_MINUTE) // NS_PER_S},
-    )  # fmt: skip
-    for recorder in recorders:
-        for ticker in names:
-            recorder.snapshot(now_ns, ticker, books[ticker])
-    beaten_ns = 0
-    late: list[tuple[int, int, str, str, int, int]] = []  # when it is told, and what
-    step_ns = minutes * NS_PER_MINUTE // steps
-    for step in range(steps):
-        now_ns += rng.randrange(2 * step_ns)
-        event_ms = now_ns // NS_PER_MS
-        received_ns = now_ns + rng.randrange(1, 40) * NS_PER_MS + rng.randrange(NS_PER_MS)
-        if now_ns - beaten_ns >= NS_PER_S:
-            beaten_ns = now_ns
-            for recorder in recorders:
-                made.beat(recorder.conn, now_ns)
-        ticker = rng.choice(names)
-        if rng.random() < 0.4:
-            said = (event_ms, ticker, f"t{seed}-{step}", rng.randrange(1, 100), rng.randrange(1, 50))
-            if faults and rng.random() < 0.05:
-                late.append((step + rng.randrange(steps // 4), *said))
-            else:
-                for recorder in recorders:
-                    recorder.trade(received_ns + rng.randrange(NS_PER_MS), *said)
-        else:
-            side, cents = rng.choice(("yes", "no")), rng.randrange(20, 48)
-            size = books[ticker][side].get(cents, 0)
-            change = -size if size and rng.random() < 0.4 else rng.randrange(1, 20)
-            books[ticker][side][cents] = size + change
-            if not size + change:
-                del books[ticker][side][cents]
-            for recorder in recorders:
-                if faults and rng.random() < 0.02:
-                    recorder.hole(received_ns)
-                    continue
-                recorder.delta(received_ns, event_ms, ticker, side, cents, change)
-                if faults and rng.random() < 0.08:
-                    recorder.snapshot(received_ns, ticker, books[ticker])
-        if faults and step == steps // 2:
-            before = recorders[0]
-            before.lost(received_ns)
-            made.beat(before.conn, received_ns, bye=True)
-            recorders[0] = _Recorder(made, "a2", names)
-            for name in names:
-                recorders[0].snapshot(received_ns, name, books[name])
-        for due in [due for due in late if due[0] <= step]:
-            late.remove(due)
-            for recorder in recorders[:1]:
-                recorder.trade(received_ns, *due[1:])
-        now_ns = max(now_ns, received_ns + NS_PER_MS)
-    end_ns = (now_ns // NS_PER_MINUTE + 1) * NS_PER_MINUTE + 10 * NS_PER_S
-    for recorder in recorders:
+    world = _World(seed, made, list(tickers) or markets(3), conns)
+    world.begin(start_ns + 5 * NS_PER_S, start_ns + (minutes + 1) * NS_PER_MINUTE)
+    for number in range(steps):
+        world.step(number, steps, minutes * NS_PER_MINUTE // steps, faults=faults)
+    end_ns = (world.now_ns // NS_PER_MINUTE + 1) * NS_PER_MINUTE + 10 * NS_PER_S
+    for recorder in world.recorders:
         made.beat(recorder.conn, end_ns, bye=True)
     return made
 
 
-def fold(made: Tape, *, partitions: int | None = None, batch: int = 10_000) -> dict[str, dict[str, Any]]:
+def fold(made: Tape, *, batch: int = 10_000) -> dict[str, dict[str, Any]]:
     """All rows by topic and identity, the last revision of each: one part does the whole."""
-    part = Part(range(partitions or made.partitions), partitions or made.partitions)
+    part = Part(range(made.partitions), made.partitions)
     outputs: list[Record] = []
     for start in range(0, max(map(len, made.logs)), batch):
         for number, log in enumerate(made.logs):
@@ -239,8 +270,3 @@ def rows(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
                 assert before == row, f"equal revisions differ: {before} {row}"
         final[record.topic][row.row_id] = row
     return final
-
-
-def series(made: Tape) -> set[str]:
-    """The series that the tape speaks of."""
-    return {series_of(record.key.decode()) for record in made.records() if record.key}
