@@ -16,8 +16,7 @@ from topics.log import Record, partition_of
 
 
 class Part:
-    """The fold of the fact partitions `own`, of `partitions` in all; its states live in `store`, by key.
-    """
+    """The fold of the fact partitions `own`, of `partitions` in all; its states live in `store`, by key."""
 
     def __init__(
         self,
