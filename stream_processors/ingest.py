@@ -14,11 +14,15 @@ from stream_processors.outputs import Output, dead
 from stream_processors.registry import OWN_KINDS, PARSERS, Told, Unfit
 from topics.catalog import (
     FACT_BOOK,
+    FACT_CLIMATE,
+    FACT_FORECAST,
     FACT_GAP,
     FACT_MARKET,
     FACT_TRADE,
     H_KIND,
     H_RECEIVED_NS,
+    RAW_IEM_CLI,
+    RAW_IEM_MOS,
     RAW_KALSHI_WS,
 )
 from topics.codec import decode_beat_notice, decode_coverage_notice, decode_gap_notice, encode
@@ -33,7 +37,13 @@ _FACT_BYTES_MAX = 15 * 1024 * 1024  # the log takes 16 MiB with key and headers;
 _NOTICE_BYTES_MAX = 64 * 1024  # a notice names one connection and one market: some 300 bytes
 _DETAIL_MAX = 1024  # characters of a refusal's reason: a frame may quote megabytes at us
 WATERMARK_TOPICS: tuple[str, ...] = (FACT_TRADE, FACT_BOOK, FACT_MARKET)
-BEATS_TO: dict[str, tuple[str, ...]] = {RAW_KALSHI_WS: WATERMARK_TOPICS}  # of a source that no fold waits for: nowhere
+# Who waits for the weather waits on its own topics: a silent IEM must not hold the minutes of the markets. The beats of
+# a source that no fold waits for go nowhere.
+BEATS_TO: dict[str, tuple[str, ...]] = {
+    RAW_KALSHI_WS: WATERMARK_TOPICS,
+    RAW_IEM_MOS: (FACT_FORECAST,),
+    RAW_IEM_CLI: (FACT_CLIMATE,),
+}
 
 
 def ingest(topic: str, partition: int, partitions: int, records: Sequence[RawRecord]) -> list[Output]:

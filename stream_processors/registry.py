@@ -5,13 +5,18 @@ from typing import NamedTuple
 
 from stream_processors.envelope import Headers, RawRecord, envelope_of
 from stream_processors.parsers import kalshi, tws, webhook
+from stream_processors.parsers.iem import answer, cli, mos
 from topics.catalog import (
     FACT_BAR,
     FACT_BOOK,
+    FACT_CLIMATE,
+    FACT_FORECAST,
     FACT_MARKET,
     FACT_TICK,
     FACT_TRADE,
     FACT_WEBHOOK,
+    RAW_IEM_CLI,
+    RAW_IEM_MOS,
     RAW_KALSHI_WS,
     RAW_TWS,
     RAW_WEBHOOK,
@@ -20,6 +25,7 @@ from topics.domains import domain_of
 from topics.errors import BadRecord
 from topics.events import BookDelta, BookSnapshot, Cause, Market, Tick, Trade
 from topics.facts import AnyFact
+from topics.weather import AnyWeather
 
 
 class Told(NamedTuple):
@@ -69,7 +75,25 @@ def _webhook(record: RawRecord, headers: Headers, cause: Cause) -> Iterable[Told
     return (Told(FACT_WEBHOOK, webhook.key_of(fact), fact),)
 
 
+def _iem_mos(record: RawRecord, headers: Headers, cause: Cause) -> Iterable[Told | Unfit]:
+    for said in mos.parse(record.value or b"", headers, cause):
+        yield _weather(FACT_FORECAST, said, cause)
+
+
+def _iem_cli(record: RawRecord, headers: Headers, cause: Cause) -> Iterable[Told | Unfit]:
+    for said in cli.parse(record.value or b"", headers, cause):
+        yield _weather(FACT_CLIMATE, said, cause)
+
+
+def _weather(topic: str, said: AnyWeather | answer.Unfit, cause: Cause) -> Told | Unfit:
+    if isinstance(said, answer.Unfit):
+        return Unfit(Cause(cause.topic, cause.partition, cause.offset, said.place), said.error)
+    return Told(topic, said.station, said)
+
+
 PARSERS: dict[str, Parse] = {
+    RAW_IEM_MOS: _iem_mos,
+    RAW_IEM_CLI: _iem_cli,
     RAW_KALSHI_WS: _kalshi_ws,
     RAW_TWS: _tws,
     RAW_WEBHOOK: _webhook,

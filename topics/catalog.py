@@ -15,6 +15,8 @@ SCHEMA_VERSION = 1  # of every value written by this code; stamped in the `schem
 RAW_KALSHI_WS = "raw.kalshi.ws"
 RAW_TWS = "raw.tws"
 RAW_WEBHOOK = "raw.webhook"
+RAW_IEM_MOS = "raw.iem.mos"
+RAW_IEM_CLI = "raw.iem.cli"
 FACT_MARKET = "fact.market"
 FACT_TICK = "fact.tick"
 FACT_TRADE = "fact.trade"
@@ -73,6 +75,22 @@ TOPICS: tuple[Topic, ...] = (
         "the frame's bytes as received: the body of one request; what was verified stands in headers (topics.webhook)",
         "Webhooks that were rightly signed, each once: the record's headers are the marker that finds its repeats.",
     ),
+    Topic(
+        RAW_IEM_MOS,
+        "raw",
+        "producers.iem",
+        "station that was asked for (none for several, and for beats)",
+        "the frame's bytes as received: one answer, or one file; for the kind beat the JSON of topics.events",
+        "Every answer of IEM on model output statistics, refusals and empty ones among them, with URL and status.",
+    ),
+    Topic(
+        RAW_IEM_CLI,
+        "raw",
+        "producers.iem",
+        "station that was asked for (none for beats)",
+        "the frame's bytes as received: one answer, or one file; for the kind beat the JSON of topics.events",
+        "Every answer of IEM on climate reports: daily rows, and the texts of every issuance.",
+    ),
     Topic(FACT_TRADE, "fact", "ingest", "join domain", "Trade | Beat", "One trade as one channel told it."),
     Topic(FACT_TICK, "fact", "ingest", "join domain", "Tick", "One ticker frame: last price, best quotes, sizes."),
     Topic(FACT_BOOK, "fact", "ingest", "join domain", "BookSnapshot | BookDelta | Gap | Beat", "Order book changes."),
@@ -128,6 +146,11 @@ H_CLOCK = "clock"  # wall | tape: which clock `received_ns` was read from
 H_CONN = "conn"  # the connection's id
 H_SID_NS = "sid_ns"  # snapshots only: the latest exchange time that their subscription had shown before
 H_RECORDER = "recorder"  # loaded payloads only: whoever received them and stamped them
+H_URL = "url"  # what was asked for, with its query; fetched sources only
+H_STATUS = "status"  # the answer's HTTP status
+H_SEEN = "seen"  # first | pre_existing | archive: see topics.weather.Seen
+H_ABSENT_NS = "absent_ns"  # when we last had an answer without the whole of it; with `seen` first
+H_LAG_NS = "lag_ns"  # a measured lag, in place of the assumed one
 H_SCHEMA = "schema"  # SCHEMA_VERSION of the code that wrote the record
 H_REQUEST = "request"  # raw.tws: the topics.tws.TwsRequest that a message answers to
 H_REQ_ID = "req_id"  # raw.tws: the number of the request within its connection

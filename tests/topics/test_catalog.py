@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 every_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 _WRITERS = {
     "producers.kalshi": "producers/kalshi",
+    "producers.iem": "producers/iem",
     "producers.tws": "producers/tws",
     "producers.webhook": "producers/webhook",
     "ingest": "stream_processors/ingest.py",
