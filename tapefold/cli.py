@@ -1,7 +1,6 @@
 """The command `tapefold`."""
 
 import asyncio
-import os
 import signal
 import sys
 from functools import partial
@@ -12,8 +11,10 @@ import typer
 from rich.console import Console
 
 from sinks.tables import StatementRefused
+from tapefold import cli_tws, query, services, wiring
 from tapefold import demo as demo_queries
-from tapefold import query, services, wiring
+from tapefold.begin import service as _service
+from tapefold.begin import state_dir as _state_dir
 from tapefold.local.errors import LocalError
 from tapefold.local.jars import ensure_jars
 from tapefold.local.store import server as store_server
@@ -21,11 +22,12 @@ from tapefold.payloads import records
 from tapefold.payloads import tws as tws_payloads
 from tapefold.payloads.sources import SOURCES, Source
 from tapefold.screen import Screen
-from tapefold.settings import DEFAULT_STATE_DIR, Settings, load_settings
+from tapefold.settings import DEFAULT_STATE_DIR, load_settings
 from tapefold.simulators.kalshi import server as kalshi_simulator
 from tapefold.simulators.kalshi.faults import Faults
 from tapefold.simulators.kalshi.keys import ensure_keypair
 from tapefold.simulators.kalshi.recording import BadRecording
+from tapefold.simulators.tws.world import NoBars
 from tapefold.stack import POLL_S, Recording, Stack
 from tapefold.supervisor import EXIT_REFUSED, EXIT_UNAVAILABLE
 from topics.errors import TapefoldError, Unavailable
@@ -34,6 +36,7 @@ from topics.tws import WhatToShow
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 run_app = typer.Typer(no_args_is_help=True, help="Run one service in this terminal.")
 simulate_app = typer.Typer(no_args_is_help=True, help="Simulate an upstream, in its own protocol.")
+simulate_app.command("tws")(cli_tws.simulate)
 app.add_typer(run_app, name="run")
 app.add_typer(simulate_app, name="simulate")
 
@@ -58,12 +61,6 @@ Recorder = Annotated[
     str | None, typer.Option(help="Who recorded the files and stamped them; without it, the name of their folder.")
 ]
 Once = Annotated[bool, typer.Option("--once", help="End when the upstream has closed and every stage has drained.")]
-
-
-def _state_dir(given: Path, settings: Settings) -> Path:
-    chosen = settings.tapefold_state_dir if given == DEFAULT_STATE_DIR else given
-    chosen.mkdir(parents=True, exist_ok=True)
-    return chosen.resolve()
 
 
 def _speed(text: str) -> float | None:
@@ -283,14 +280,6 @@ def run_sink(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
     services.run_sink(settings, _state_dir(state_dir, settings))
 
 
-def _service(name: str) -> Settings:
-    settings = load_settings()
-    wiring.configure_logging(settings, name)
-    if parent := os.environ.get(services.PARENT_VARIABLE):
-        services.follow_parent(int(parent))
-    return settings
-
-
 @simulate_app.command("kalshi")
 def simulate_kalshi(  # noqa: PLR0917  # each is a flag
     frames: Frames,
@@ -354,7 +343,7 @@ def main() -> NoReturn:
     except Unavailable as error:
         typer.echo(f"tapefold: {error}", err=True)
         sys.exit(EXIT_UNAVAILABLE)
-    except (TapefoldError, LocalError, BadRecording, StatementRefused) as error:
+    except (TapefoldError, LocalError, BadRecording, NoBars, StatementRefused) as error:
         typer.echo(f"tapefold: {error}", err=True)
         sys.exit(EXIT_REFUSED)
     sys.exit(0)

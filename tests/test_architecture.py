@@ -19,14 +19,14 @@ DOORS = {
     "faust": {"stream_processors/app.py", "stream_processors/transport.py"},
     "httpx": {"producers/kalshi/rest.py"},
     "pydantic_settings": {"tapefold/settings.py"},
-    "typer": {"tapefold/cli.py"},
+    "typer": {"tapefold/cli.py", "tapefold/cli_tws.py"},
     "websockets": {"producers/kalshi/socket.py", f"{KALSHI}/server.py", f"{KALSHI}/link.py"},
 }
 
 # The environment of the process. Everything that a user may set is read in `settings`; the others say why.
 ENVIRONMENT = {
     "tapefold/settings.py",
-    "tapefold/cli.py",  # TAPEFOLD_PARENT_PID, which our own supervisor sets for its children and no user does
+    "tapefold/begin.py",  # TAPEFOLD_PARENT_PID, which our own supervisor sets for its children and no user does
     "tapefold/local/jars.py",  # XDG_CACHE_HOME and JAVA_HOME: conventions of the machine, not settings of ours
     "tapefold/local/store/process.py",  # handed on whole to a child
 }

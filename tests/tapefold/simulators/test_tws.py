@@ -85,7 +85,7 @@ async def test_a_full_connect_is_answered_too():
 @pytest.mark.parametrize("form", [1, 2])
 @in_loop
 async def test_a_day_of_minutes_comes_as_it_was_made(form):
-    """390 minutes, exact numbers, aware times in both forms of date."""
+    """All 390 minutes, exact numbers, aware times in both forms of date."""
     world = made_up(["AAPL"], DAY, 1, seed=1)
     async with simulated(world=world) as (port, counters), connected(port) as (ib, _):
         bars = await history(ib, formatDate=form)
@@ -99,7 +99,7 @@ async def test_a_day_of_minutes_comes_as_it_was_made(form):
 
 @in_loop
 async def test_a_range_without_bars_is_said_so():
-    """162 with TWS's own words, and an empty list that alone would say nothing."""
+    """Code 162 with TWS's own words, and an empty list that alone would say nothing."""
     async with simulated() as (port, _), connected(port) as (ib, errors):
         assert [] == await history(ib, end=datetime(2024, 1, 1, tzinfo=UTC))
         assert (162, True) == (errors[-1][1], "returned no data" in errors[-1][2])
@@ -115,7 +115,7 @@ async def test_a_range_without_bars_is_said_so():
 )
 @in_loop
 async def test_an_empty_list_hides_a_fault(faults, code, named):
-    """ib_async gives the same `[]` for a pacing violation, an empty answer and none at all."""
+    """The client gives the same `[]` for a pacing violation, an empty answer and none at all."""
     async with simulated(faults) as (port, counters), connected(port) as (ib, errors):
         heard = len(errors)
         assert [] == await history(ib, timeout=0.2)
@@ -145,7 +145,7 @@ async def test_an_answer_comes_late():
 @pytest.mark.parametrize("restored", [1101, 1102])
 @in_loop
 async def test_the_line_is_lost_and_restored(restored):
-    """1100 to all; nothing is answered meanwhile; 1101 or 1102 afterwards."""
+    """Code 1100 to all; nothing is answered meanwhile; 1101 or 1102 afterwards."""
     faults = Faults(lose_after=1, outage_s=0.3, restored=restored)
     async with simulated(faults) as (port, counters), connected(port) as (ib, errors):
         assert 390 == len(await history(ib))
@@ -166,7 +166,7 @@ async def test_a_bar_that_is_asked_for_again_is_corrected():
 
 @in_loop
 async def test_a_client_id_that_is_taken_is_refused():
-    """326, then the socket closes."""
+    """Code 326, then the socket closes."""
     async with simulated() as (port, _), connected(port, client_id=5):
         with pytest.raises((TimeoutError, ConnectionError)):
             async with connected(port, client_id=5, raiseSyncErrors=True):
@@ -221,7 +221,7 @@ async def test_the_bytes_of_the_handshake_are_those_of_a_gateway():
     async with simulated() as (port, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"API\0\0\0\0\x09v157..178")
-        assert b"\0\0\0\x1a178\x0020250117 21:00:" == (await reader.readexactly(30))[:22]
+        assert b"\0\0\0\x1a178\x0020250117 21:00:" == (await reader.readexactly(30))[:23]
         writer.write(b"\0\0\0\x0871\x002\x007\0\0")
         assert b"\0\0\0\x0f15\x001\0DU0000001\0" == await reader.readexactly(19)
         assert b"\0\0\0\x069\x001\x001\0" == await reader.readexactly(10)

@@ -1,0 +1,95 @@
+"""`tapefold simulate tws`: bars of recorded files or made up, spoken as TWS speaks."""
+
+import asyncio
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tapefold import begin
+from tapefold.payloads.tws import Given
+from tapefold.simulators.tws.faults import Faults
+from tapefold.simulators.tws.server import serve
+from tapefold.simulators.tws.world import World, made_up, recorded
+
+Every = Annotated[int | None, typer.Option(help="Every Nth request for history meets it.")]
+Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day of what is made up.")]
+
+
+def simulate(  # noqa: PLR0917  # each is a flag
+    bars: Annotated[
+        list[Path],
+        typer.Option("--bars", help="Recorded bars: files or folders; repeatable. None: made up from --seed."),
+    ] = [],  # noqa: B006  # typer reads the default, nobody changes it
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    symbol: Annotated[str | None, typer.Option(help="The symbol, of files that name none.")] = None,
+    zone: Annotated[str | None, typer.Option(help="The IANA time zone, of times that name none.")] = None,
+    make_up: Annotated[str, typer.Option(help="Symbols to make up, separated by commas.")] = "AAPL,MSFT",
+    date: Day = datetime(2025, 1, 13),  # noqa: DTZ001  # a day; typer reads the default
+    days: Annotated[int, typer.Option(help="Days of what is made up.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of what is made up.")] = 1,
+    at: Annotated[
+        str | None, typer.Option(help="Simulated time at the start (ISO, UTC); else the last bar's end.")
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Simulated seconds per second.")] = 1.0,
+    strict_pacing: Annotated[bool, typer.Option("--strict-pacing", help="Rules of small bars hold for all.")] = False,
+    pacing_every: Every = None,
+    empty_every: Every = None,
+    silent_every: Every = None,
+    late_every: Every = None,
+    late_s: Annotated[float, typer.Option("--late-s", help="How late, in seconds.")] = 5.0,
+    disconnect_every: Every = None,
+    lose_after: Annotated[int | None, typer.Option(help="After so many requests 1100, once.")] = None,
+    outage_s: Annotated[float, typer.Option("--outage-s", help="Seconds until the line is restored.")] = 5.0,
+    restored: Annotated[Literal["1101", "1102"], typer.Option(help="What is said then.")] = "1101",
+    revise_every: Annotated[int | None, typer.Option(help="Every Nth bar is another one when asked for again.")] = None,
+) -> None:
+    """Interactive Brokers' TWS at its socket. Prints the variables that point `run tws` at it."""
+    begin.service("simulator")
+    try:
+        faults = Faults(
+            pacing_every=pacing_every,
+            empty_every=empty_every,
+            silent_every=silent_every,
+            late_every=late_every,
+            late_s=late_s,
+            disconnect_every=disconnect_every,
+            lose_after=lose_after,
+            outage_s=outage_s,
+            restored=1101 if restored == "1101" else 1102,
+            revise_every=revise_every,
+        )
+        at_s = None if at is None else _utc(at).timestamp()
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    world = recorded(bars, Given(symbol, zone)) if bars else made_up(_listed(make_up), date.date(), days, seed)
+    asyncio.run(_serve(world, faults, port=port, at_s=at_s, speed=speed, strict_pacing=strict_pacing))
+
+
+async def _serve(
+    world: World, faults: Faults, *, port: int, at_s: float | None, speed: float, strict_pacing: bool
+) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    def ready(host: str, taken: int) -> None:
+        typer.echo(f"TWS_HOST={host}")
+        typer.echo(f"TWS_PORT={taken}")
+        typer.echo(f"TWS_SYMBOLS={','.join(world.contracts)}")
+
+    counters = await serve(
+        world, faults=faults, at_s=at_s, speed=speed, strict_pacing=strict_pacing, port=port, on_ready=ready, stop=stop
+    )
+    typer.echo(str(counters))
+
+
+def _utc(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
