@@ -7,6 +7,7 @@ Prints nanoseconds per trade of each step. With `--profile` also the costliest f
 
 import argparse
 import cProfile
+import gc
 import pstats
 import time
 from collections import defaultdict
@@ -38,9 +39,10 @@ def fold_all(work: list[list[Record]]) -> dict[str, float]:
     store: dict[str, bytes] = {}
     seconds: dict[str, float] = defaultdict(float)
     changelog_bytes = outputs = 0
+    states_of = [States(store.get) for _ in range(PARTITIONS)]
     for records in work:
         started_s = time.perf_counter()
-        states = States(store.get)
+        states = states_of[records[0].partition]
         batch = Batch(states, FACT_TRADE, records[0].partition, PARTITIONS)
         rows = batch.fold((record.offset, record.value) for record in records)
         folded_s = time.perf_counter()
@@ -62,6 +64,8 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     work = batches(given.events, given.batch)
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)  # as the worker has it
     if given.profile:
         profile = cProfile.Profile()
         profile.runcall(fold_all, work)

@@ -1,8 +1,6 @@
 """The agents on Faust: `ingest` and `fold`. The only modules that import faust are this one and `transport`.
 
-Per batch, in this order: fold; append the outputs and wait until the log confirmed them; store the states; ack. A kill
-between any two repeats work and loses none. Within the states of a batch the order is that of `_STATE_ORDER`, so that a
-changelog that ends in the middle of a batch holds nothing that would hide the rest from its repetition.
+What a worker does with its batches stands in `stages`, when it does what in `rounds`, and where states live in `table`.
 
 What shapes the settings was measured on Faust 0.15.3:
 Faust acks what raises (so any exception ends the process), its exactly-once doubles and loses (so it is off), its gap
@@ -17,31 +15,30 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import faust
 import structlog
+from faust.types import TP
 from msgspec import Struct
 
 from stream_processors import transport
-from stream_processors.ingest import ingest
-from stream_processors.outputs import Output
-from stream_processors.pipeline import Batch, States
-from topics.catalog import FOLD_TOPICS, RAW_TOPICS, SCHEMA_HEADER
+from stream_processors.rounds import Rounds
+from stream_processors.stages import Fold, Ingest, progress_key
+from stream_processors.table import StateTable
+from topics.catalog import FOLD_TOPICS, RAW_TOPICS
 from topics.errors import Refused
 from topics.log import Appender
 
 EXIT_SOFTWARE = 70  # sysexits: an exception that no code handles; the supervisor starts us again
 EXIT_TEMPFAIL = 75  # sysexits: fenced or stuck; starting again mends it
 TABLE = "state"
+FETCH_BYTES_MAX = 4 * 1024 * 1024  # of one partition at once, compressed
 SESSION_TIMEOUT_S = 10.0
 READ_AGAIN_AFTER_S = 5.0
 STUCK_AFTER_S = 60.0
-_STATE_ORDER = ("minute/", "market/", "watermark/", "books/", "progress/")
-CHANGELOG_QUEUE_MAX = 10_000  # states that may wait for the changelog; Faust's 100 would hold up every batch
-_FLUSH_TIMEOUT_S = 120.0
 _REBALANCE_POLL_S = 0.02
 _LOCK_WAIT_S = 15.0  # a worker whose supervisor was killed needs some seconds to end
 
@@ -122,10 +119,7 @@ def build(settings: WorkerSettings, appender: Appender) -> Any:
         broker_max_poll_interval=300.0,
         broker_commit_interval=0.5,
         broker_max_poll_records=settings.poll_records_max,
-        producer_compression_type="lz4",
-        producer_max_batch_size=1024 * 1024,  # with Faust's 16 KiB and no linger each state made a request of its own
-        producer_linger=0.005,
-        producer_max_request_size=16 * 1024 * 1024,
+        consumer_max_fetch_size=FETCH_BYTES_MAX,
         stream_buffer_maxsize=4,
         stream_wait_empty=False,
         table_standby_replicas=0,
@@ -136,26 +130,15 @@ def build(settings: WorkerSettings, appender: Appender) -> Any:
         _add_ingest(app, settings, appender)
     else:
         _add_fold(app, settings, appender)
-    app.producer.buffer.max_messages = CHANGELOG_QUEUE_MAX
     _add_watchdog(app)
     return app
 
 
 def _add_ingest(app: Any, settings: WorkerSettings, appender: Appender) -> None:
-    source = app.topic(*RAW_TOPICS, key_type=bytes, value_type=bytes)
-
-    async def agent(stream: Any) -> None:
-        async for event in stream.events():
-            async with _Fatal():
-                message = event.message
-                outputs = ingest(message.topic, message.partition, settings.partitions, event.value)
-                await _publish(app, appender, outputs)
-
-    app.agent(source, name="ingest", concurrency=1)(agent)
+    _add_agent(app, RAW_TOPICS, Rounds(Ingest(settings.partitions), appender, _Group(app), None))
 
 
 def _add_fold(app: Any, settings: WorkerSettings, appender: Appender) -> None:
-    source = app.topic(*FOLD_TOPICS, key_type=bytes, value_type=bytes)
     table = app.Table(
         TABLE,
         key_type=bytes,
@@ -168,60 +151,61 @@ def _add_fold(app: Any, settings: WorkerSettings, appender: Appender) -> None:
             "max_open_files": 256,
         },
     )
-
-    def load(key: str) -> bytes | None:
-        value: bytes | None = table.get(key.encode())
-        return value
+    states = StateTable(table, appender, changelog_topic(), TP)
 
     def progress(tp: Any) -> int | None:
-        # outside an event the store looks into every open partition; a source partition's progress is in just one
-        value = load(f"progress/{tp.topic}/{tp.partition}")
+        value = states.load(tp.partition, progress_key(tp.topic, tp.partition))
         return None if value is None else int(value)
 
     app.tapefold_progress = progress
+    _add_agent(app, FOLD_TOPICS, Rounds(Fold(settings.partitions, states.load), appender, _Group(app), states))
 
+
+def _add_agent(app: Any, topics: Sequence[str], rounds: Rounds) -> None:
     async def agent(stream: Any) -> None:
-        async for event in stream.events():
+        stream.enable_acks = False  # a round acks its batches itself
+        worker = asyncio.create_task(_fatal(rounds.run()))
+        try:
             async with _Fatal():
-                message, records = event.message, event.value
-                states = States(load)
-                batch = Batch(states, message.topic, message.partition, settings.partitions)
-                outputs = batch.fold((record.offset, record.value) for record in records)
-                await _publish(app, appender, outputs)
-                if not await _owned(app, message):
-                    continue  # another worker folds it; our states would hide what that one has folded since
-                for key, value in _in_state_order(states.encoded()):
-                    table[key.encode()] = value
-                table[f"progress/{message.topic}/{message.partition}".encode()] = b"%d" % (records[-1].offset + 1)
+                async for event in stream.events():
+                    await rounds.put(event)
+        finally:
+            worker.cancel()
 
-    app.agent(source, name="fold", concurrency=1)(agent)
+    app.agent(app.topic(*topics, key_type=bytes, value_type=bytes), name="agent", concurrency=1)(agent)
 
 
-async def _owned(app: Any, message: Any) -> bool:
-    """Whether the batch's partition is still ours. There is no await between this and the states' writes."""
-    while app.rebalancing:  # noqa: ASYNC110  # faust has a flag, no event
-        await asyncio.sleep(_REBALANCE_POLL_S)
-    owned: bool = transport.is_current(app, message) and message.tp in app.consumer.assignment()
-    if not owned:
-        log.warning("batch left to the new owner of its partition", partition=str(message.tp), offset=message.offset)
-    return owned
+class _Group:
+    """The consumer group as a round sees it."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def generation(self) -> int:
+        generation: int = self._app.consumer_generation_id
+        return generation
+
+    def check(self) -> None:
+        if self._app.tapefold_fence is not None:
+            self._app.tapefold_fence.check()
+
+    async def settled(self) -> None:
+        while self._app.rebalancing:  # noqa: ASYNC110  # faust has a flag, no event
+            await asyncio.sleep(_REBALANCE_POLL_S)
+
+    def owned(self, event: Any) -> bool:
+        message = event.message
+        owned: bool = transport.is_current(self._app, message) and message.tp in self._app.consumer.assignment()
+        if not owned:
+            log.warning(
+                "batch left to the new owner of its partition", partition=str(message.tp), offset=message.offset
+            )
+        return owned
 
 
-def _in_state_order(encoded: dict[str, bytes]) -> Sequence[tuple[str, bytes]]:
-    def rank(item: tuple[str, bytes]) -> int:
-        return next(number for number, prefix in enumerate(_STATE_ORDER) if item[0].startswith(prefix))
-
-    return sorted(encoded.items(), key=rank)
-
-
-async def _publish(app: Any, appender: Appender, outputs: Sequence[Output]) -> None:
-    if not outputs:
-        return
-    if app.tapefold_fence is not None:
-        app.tapefold_fence.check()
-    for output in outputs:
-        appender.append(output.topic, output.value, key=output.key, partition=output.partition, headers=SCHEMA_HEADER)
-    await asyncio.to_thread(appender.flush, _FLUSH_TIMEOUT_S)
+async def _fatal(work: Coroutine[Any, Any, None]) -> None:
+    async with _Fatal():
+        await work
 
 
 class _Fatal:

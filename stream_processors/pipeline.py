@@ -1,7 +1,7 @@
 """The fold: one batch of one fact partition, and the states of its keys, in; rows out. The one crank of live and replay.
 
-States are decoded afresh for each batch and stored only after the batch's rows are on the log: a crash between repeats
-rows, never loses one, and no batch is ever half applied.
+States are stored only after their batch's rows are on the log: a crash between repeats rows, never loses one, and no
+batch is ever half applied.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +18,7 @@ from topics.domains import domain_of
 from topics.errors import BadRecord
 from topics.events import Beat, BookDelta, BookSnapshot, Cause, Gap, Market, Trade
 from topics.facts import AnyFact
-from topics.units import NS_PER_S, minute_of
+from topics.units import NS_PER_MINUTE, NS_PER_S, minute_of
 
 T = TypeVar("T")
 _encode_state = msgspec.msgpack.Encoder().encode
@@ -28,23 +28,44 @@ _decoders: dict[type, Callable[[bytes], object]] = {
 
 
 class States:
-    """The states one batch works on: loaded once, changed in place, encoded once at the end."""
+    """The states of one partition number: loaded when first asked for, changed in place, encoded when a batch is done.
 
-    def __init__(self, load: Callable[[str], bytes | None]) -> None:
+    They stay decoded from batch to batch, up to `kept_bytes_max` of their encoded size. Whoever drops a batch after it
+    was folded must drop its `States` too, for they hold what it did.
+    """
+
+    def __init__(self, load: Callable[[str], bytes | None], kept_bytes_max: int = 8 * 1024 * 1024) -> None:
         self._load = load
+        self._kept_bytes_max = kept_bytes_max
         self._states: dict[str, object] = {}
+        self._changed: dict[str, object] = {}
+        self._sizes: dict[str, int] = {}
+        self._kept_bytes = 0
 
     def get(self, key: str, kind: type[T]) -> T:
         """The state under `key`, new if there is none. It counts as changed: redelivery must store it again."""
-        state = self._states.get(key)
+        state = self._changed.get(key)
         if state is None:
-            value = self._load(key)
-            state = self._states[key] = kind() if value is None else _decoders[kind](value)
+            state = self._states.pop(key, None)
+            if state is None:
+                value = self._load(key)
+                state = kind() if value is None else _decoders[kind](value)
+            self._changed[key] = state
         return state  # type: ignore[return-value]  # one key has one kind
 
     def encoded(self) -> dict[str, bytes]:
-        """All states of the batch by key."""
-        return {key: _encode_state(state) for key, state in self._states.items()}
+        """All states that changed since the last call, by key; what is kept of them counts as unchanged from now on."""
+        values = {key: _encode_state(state) for key, state in self._changed.items()}
+        for key, value in values.items():
+            self._kept_bytes += len(value) - self._sizes.get(key, 0)
+            self._sizes[key] = len(value)
+        self._states.update(self._changed)  # those used last stand last
+        self._changed = {}
+        while self._kept_bytes > self._kept_bytes_max:
+            oldest = next(iter(self._states))
+            del self._states[oldest]
+            self._kept_bytes -= self._sizes.pop(oldest)
+        return values
 
 
 class Batch:
@@ -60,13 +81,35 @@ class Batch:
 
     def fold(self, values: Iterable[tuple[int, bytes | None]]) -> list[Output]:
         """Fold (offset, value) pairs; returns what to append, rows before nothing else depends on their order."""
+        trades: dict[tuple[str, int], list[Trade]] = {}
+        others: list[AnyFact] = []
+        for offset, value in values:
+            try:
+                fact = decode_fact(value or b"")
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                self._undecodable(offset, value or b"", error)
+                continue
+            if type(fact) is not Trade:
+                others.append(fact)
+                continue
+            key = (fact.market_ticker, fact.event_ns // NS_PER_MINUTE)
+            group = trades.get(key)
+            if group is None:
+                trades[key] = [fact]
+            else:
+                group.append(fact)
+        for (market_ticker, minute), group in trades.items():
+            self._trades(market_ticker, minute, group)
+        self._advance(self._others(others))
+        self._bars()
+        return self._outputs
+
+    def _others(self, facts: Iterable[AnyFact]) -> list[Beat]:
+        """Fold all that is no trade; returns the beats, which speak for all before them."""
         beats: list[Beat] = []
         books_by_market: dict[str, list[books.BookFact]] = {}
-        for offset, value in values:
-            fact = self._decode(offset, value)
+        for fact in facts:
             match fact:
-                case Trade():
-                    self._trade(fact)
                 case BookDelta() | BookSnapshot():
                     books_by_market.setdefault(fact.market_ticker, []).append(fact)
                 case Gap():
@@ -80,23 +123,16 @@ class Batch:
                     beats.append(fact)
                 case _:
                     pass  # no operator waits for the others: the sink reads them from their fact topics
-        for market_ticker, facts in books_by_market.items():
-            self._books(market_ticker, facts)
-        self._advance(beats)
-        self._bars()
-        return self._outputs
+        for market_ticker, of_market in books_by_market.items():
+            self._books(market_ticker, of_market)
+        return beats
 
-    def _decode(self, offset: int, value: bytes | None) -> AnyFact | None:
-        try:
-            fact: AnyFact = decode_fact(value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            cause = Cause(self._topic, self._partition, offset)
-            refusal = BadRecord("bad_value", f"expected a fact of schema 1: {error}")
-            self._outputs.append(
-                dead("fold", refusal.reason, refusal.detail, cause, key=None, received_ns=None, value=value or b"")
-            )
-            return None
-        return fact
+    def _undecodable(self, offset: int, value: bytes, error: Exception) -> None:
+        cause = Cause(self._topic, self._partition, offset)
+        refusal = BadRecord("bad_value", f"expected a fact of schema 1: {error}")
+        self._outputs.append(
+            dead("fold", refusal.reason, refusal.detail, cause, key=None, received_ns=None, value=value)
+        )
 
     def _market_state(self, market_ticker: str) -> bars.Market:
         return self._states.get(f"market/{market_ticker}", bars.Market)
@@ -104,26 +140,20 @@ class Batch:
     def _minute_state(self, market_ticker: str, minute: int) -> bars.Minute:
         return self._states.get(f"minute/{market_ticker}/{minute}", bars.Minute)
 
-    def _trade(self, trade: Trade) -> None:
-        market_ticker = trade.market_ticker
-        minute = minute_of(trade.event_ns)
-        conflict = bars.add_trade(self._minute_state(market_ticker, minute), trade)
-        touched = self._touched.get(market_ticker)
-        if touched is None:
-            touched = self._touched[market_ticker] = {}
-        touched[minute] = True
-        if conflict is not None:
-            key = domain_of(market_ticker).encode()
+    def _trades(self, market_ticker: str, minute: int, trades: Sequence[Trade]) -> None:
+        conflicts = bars.add_trades(self._minute_state(market_ticker, minute), trades)
+        self._touched.setdefault(market_ticker, {})[minute] = True
+        for conflict in conflicts:
             self._outputs.append(
                 dead(
                     "fold",
                     "conflict",
                     conflict.detail,
                     conflict.loser,
-                    key=key,
-                    received_ns=trade.received_ns,
-                    value=encode(trade)
-                    if conflict.loser == trade.cause
+                    key=domain_of(market_ticker).encode(),
+                    received_ns=conflict.trade.received_ns,
+                    value=encode(conflict.trade)
+                    if conflict.loser == conflict.trade.cause
                     else b"",  # the earlier one stands at its cause
                 )
             )

@@ -2,11 +2,14 @@
 
 Faust delivers one event per record, which costs it 100 microseconds each; a batch costs the same and carries thousands.
 Changelog partitions keep Faust's plain path. What this leans on inside Faust 0.15.3 (pinned exactly), each with a test:
-`Consumer._wait_next_records` returns {TopicPartition: [records]}; `_add_gap` and `_new_offset` decide what is
-committed; `ack` ends in `_acked`; messages carry their `generation_id`; `perform_seek` runs after recovery and before
-the first record; `app.topics.acks_enabled_for`; streams skip what comes while `app.flow_control` is not active.
+`Consumer._wait_next_records` returns {TopicPartition: [records]}, and sleeps for a second when all are paused; the
+thread's `_fetch_records` drains aiokafka's `_fetcher._records`, whose `_consumer_record` dresses each record; `_add_gap`
+and `_new_offset` decide what is committed; `ack` ends in `_acked`; messages carry their `generation_id`; `perform_seek`
+runs after recovery and before the first record; `app.topics.acks_enabled_for`; streams skip what comes while
+`app.flow_control` is not active.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +17,7 @@ from typing import Any
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 
+_PAUSED_POLL_S = 0.005
 SCHEME = "batch"  # broker URLs of this transport: batch://host:port
 
 # Next offset of each source partition as the state says, keyed by Faust's TP; set by the app that owns the table.
@@ -45,8 +49,27 @@ def is_current(app: Any, message: Any) -> bool:
     return bool(message.generation_id == app.consumer_generation_id)
 
 
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread. Source records stay what aiokafka's C code makes of them: a ConsumerRecord doubles their price."""
+
+    async def _fetch_records(self, consumer: Any, *arguments: Any, **options: Any) -> Any:
+        changelogs = self.app.tables.changelog_topics
+        for tp, fetched in consumer._fetcher._records.items():  # noqa: SLF001
+            unread = getattr(fetched, "_partition_records", None)
+            if unread is not None and tp.topic not in changelogs:
+                unread._consumer_record = _as_it_is  # noqa: SLF001
+        return await super()._fetch_records(consumer, *arguments, **options)
+
+
+def _as_it_is(_: Any, record: Any) -> Any:
+    return record
+
+
 class Consumer(driver.Consumer):
     """Faust's consumer, with batches for source topics."""
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     def ack(self, message: Any) -> bool:
         """Ack, unless the message is of an earlier generation: after each rebalance we read again from what is committed."""
@@ -55,6 +78,9 @@ class Consumer(driver.Consumer):
         return bool(super().ack(message))
 
     async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:  # noqa: ASYNC109  # faust's signature
+        if self.flow_active and not self.app.client_only and not self._get_active_partitions():
+            await asyncio.sleep(_PAUSED_POLL_S)  # all are paused while a round is at work; Faust would sleep for 1 s
+            return {}, set()
         records, active = await super()._wait_next_records(timeout)
         if records and not self.app.flow_control.is_active():
             records = await self._put_back(records)
@@ -80,7 +106,7 @@ class Consumer(driver.Consumer):
         if not records or self._is_changelog_tp(tp) or not self.app.topics.acks_enabled_for(tp.topic):
             return records
         last = records[-1]
-        return [RecordBatch(last.topic, last.partition, last.offset, last.timestamp, last.timestamp_type, records)]
+        return [RecordBatch(tp.topic, tp.partition, last.offset, last.timestamp, last.timestamp_type, records)]
 
     async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
         """Do nothing: between the last offsets of two batches nothing is missing, the batch carries it."""

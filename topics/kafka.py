@@ -142,6 +142,7 @@ class KafkaAppender:
     """librdkafka's idempotent producer behind `Appender`. The delivery callback is the only truth about storage."""
 
     def __init__(self, options: Mapping[str, str | int | float | bool]) -> None:
+        self.stored: dict[TopicPartition, int] = {}
         self._failures: list[str] = []
         self._producer = confluent_kafka.Producer(
             {
@@ -211,8 +212,10 @@ class KafkaAppender:
         """Flush; librdkafka closes with the object."""
         self.flush()
 
-    def _delivered(self, error: confluent_kafka.KafkaError | None, message: confluent_kafka.Message) -> None:
-        if error is not None:
+    def _delivered(self, error: confluent_kafka.KafkaError | None, message: Any) -> None:
+        if error is None:
+            self.stored[message.topic(), message.partition()] = message.offset()
+        else:
             self._failures.append(f"{message.topic()}: {error}")
 
     def _raise_failures(self) -> None:

@@ -33,7 +33,12 @@ class Watermarks(NamedTuple):
 
 
 class Appender(Protocol):
-    """Appends records in order per partition. Nothing is stored for sure before `flush` returns."""
+    """Appends records in order per partition. Nothing is stored for sure before `flush` returns.
+
+    stored: the offset of the last confirmed record of each partition that was appended to.
+    """
+
+    stored: dict[TopicPartition, int]
 
     def append(
         self,
@@ -147,6 +152,7 @@ class MemoryAppender:
 
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
+        self.stored: dict[TopicPartition, int] = {}
 
     def append(
         self,
@@ -162,6 +168,7 @@ class MemoryAppender:
         partitions = self._log._topic(topic)  # noqa: SLF001  # the two halves of one class
         number = partition_of(key, len(partitions)) if partition is None else partition
         records = partitions[number]
+        self.stored[topic, number] = len(records)
         records.append(Record(topic, number, len(records), timestamp_ms, key, tuple(headers), value))
 
     def poll(self) -> None:

@@ -12,21 +12,21 @@ from pathlib import Path
 
 from workload import PARTITIONS
 
-from stream_processors import app
+from stream_processors import stages
 from stream_processors.app import WorkerSettings, run
 from topics.kafka import KafkaLog
 
 
 def tell_first_batch() -> None:
     """Put a stand-in before the first `Batch`, which takes itself away."""
-    batch = app.Batch
+    batch = stages.Batch
 
     def first(*arguments):
         print(f"FIRST {time.monotonic()}", flush=True)
-        app.Batch = batch
+        stages.Batch = batch
         return batch(*arguments)
 
-    app.Batch = first
+    stages.Batch = first
 
 
 def main() -> None:

@@ -53,9 +53,9 @@ def test_a_process_that_was_frozen_leaves_and_one_that_worked_stays(monkeypatch,
 def test_states_are_stored_only_while_the_partition_is_ours(generation, assigned, owned):
     """A batch of an earlier generation, or of a partition that left, is left to its new owner."""
     consumer = SimpleNamespace(assignment=lambda: assigned)
-    worker = SimpleNamespace(rebalancing=False, consumer_generation_id=7, consumer=consumer)
+    worker = SimpleNamespace(consumer_generation_id=7, consumer=consumer)
     message = SimpleNamespace(generation_id=generation, tp="p", offset=3)
-    assert owned == asyncio.run(app._owned(worker, message))
+    assert owned == app._Group(worker).owned(SimpleNamespace(message=message))
 
 
 def test_what_was_acked_is_offered_for_commit_until_a_later_batch_is():
@@ -64,3 +64,10 @@ def test_what_was_acked_is_offered_for_commit_until_a_later_batch_is():
     assert 20 == Consumer._new_offset(consumer, "p")
     assert 20 == Consumer._new_offset(consumer, "p")
     assert [19] == consumer._acked["p"]
+
+
+def test_while_all_partitions_are_paused_the_fetcher_looks_again_soon():
+    """Faust would sleep for a second; a round is done within milliseconds."""
+    consumer = SimpleNamespace(flow_active=True, app=SimpleNamespace(client_only=False), _get_active_partitions=set)
+    waited = asyncio.wait_for(Consumer._wait_next_records(consumer, 1.0), 0.5)
+    assert ({}, set()) == asyncio.run(waited)

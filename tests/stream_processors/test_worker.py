@@ -62,11 +62,13 @@ def test_killed_workers_lose_and_double_nothing(log, workers):
     ingest, fold = workers("ingest"), workers("fold")
     rng = random.Random(7)
     for turn in range(3):
-        time.sleep(rng.uniform(2.0, 4.0))
+        while not (ingest.folder().exists() and fold.folder().exists()):
+            time.sleep(0.1)
+        time.sleep(rng.uniform(1.0, 3.0))
         ingest.kill()
         fold.kill()
         if turn == 2:
-            shutil.rmtree(fold._state_dir / "fold")  # the changelog alone must be enough
+            shutil.rmtree(fold.folder())  # the changelog alone must be enough
         ingest.start()
         fold.start()
     drain(log, "ingest", "fold")

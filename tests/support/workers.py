@@ -111,6 +111,10 @@ class Worker:
         if number in {signal.SIGKILL, signal.SIGTERM}:
             self.process.wait(30)
 
+    def folder(self) -> Path:
+        """Where it keeps its states; there since it began."""
+        return self._state_dir / self.stage / self._slot
+
     def output(self) -> str:
         """All it said."""
         return (self._state_dir / f"{self.stage}-{self._slot}.log").read_text()

@@ -11,7 +11,7 @@ from stream_processors.operators.bars import (
     EMPTY_MINUTES_MAX,
     Market,
     Minute,
-    add_trade,
+    add_trades,
     announce_close,
     needs_watermark,
 )
@@ -34,19 +34,16 @@ def test_of_two_tellings_the_least_wins_in_any_order(least, other, backwards):
     loser = msgspec.structs.replace(winner, yes_price_e6=400_000, size_e4=70_000, **other)
     winner = msgspec.structs.replace(winner, **least)
     state = Minute()
-    conflicts = [add_trade(state, told) for told in ((loser, winner) if backwards else (winner, loser))]
-    assert conflicts[0] is None
-    assert (loser.cause, (300_000, 300_000, 10_000)) == (
-        conflicts[1].loser,
-        (state.high_e6, state.low_e6, state.volume_e4),
-    )
+    conflicts = add_trades(state, (loser, winner) if backwards else (winner, loser))
+    assert [loser.cause] == [conflict.loser for conflict in conflicts]
+    assert (300_000, 300_000, 10_000) == (state.high_e6, state.low_e6, state.volume_e4)
 
 
 def test_a_conflict_says_what_was_expected_and_what_was_there():
     """The words name the trade and both contents, the winner's first."""
     state = Minute()
-    add_trade(state, trade("a", at(0, 10), 300_000, cause=cause(1)))
-    conflict = add_trade(state, trade("a", at(0, 10), 400_000, cause=cause(2)))
+    add_trades(state, [trade("a", at(0, 10), 300_000, cause=cause(1))])
+    (conflict,) = add_trades(state, [trade("a", at(0, 10), 400_000, cause=cause(2))])
     ms = at(0, 10) // 10**6
     assert (
         f"trade a: expected (ms, yes_e6, no_e6, size_e4) {(ms, 300_000, 700_000, 10_000)}, "
@@ -57,17 +54,17 @@ def test_a_conflict_says_what_was_expected_and_what_was_there():
 def test_copies_below_the_millisecond_agree():
     """One channel tells milliseconds, another microseconds: the same trade, and no conflict."""
     state = Minute()
-    add_trade(state, trade("a", at(0, 10), cause=cause(1)))
-    assert add_trade(state, trade("a", at(0, 10) + 999_999, cause=cause(2))) is None
+    add_trades(state, [trade("a", at(0, 10), cause=cause(1))])
+    assert [] == add_trades(state, [trade("a", at(0, 10) + 999_999, cause=cause(2))])
     assert (1, 10_000) == (len(state.trades), state.volume_e4)
 
 
 def test_the_same_record_again_changes_nothing():
     """A redelivery is not a second telling."""
     state, told = Minute(), trade("a", at(0, 10))
-    add_trade(state, told)
+    add_trades(state, [told])
     before = msgspec.msgpack.encode(state)
-    assert add_trade(state, told) is None
+    assert [] == add_trades(state, [told])
     assert before == msgspec.msgpack.encode(state)
 
 
@@ -77,7 +74,7 @@ def test_tellings_at_different_times_raise_the_revision_and_repeats_do_not():
     for order in itertools.permutations(tellings):
         state = Minute()
         for told in (*order, *order):
-            add_trade(state, told)
+            add_trades(state, [told])
         assert (3, at(0, 10)) == (state.pairs, state.known_ns)
 
 
@@ -89,7 +86,7 @@ def test_a_winner_that_comes_late_takes_back_what_the_loser_had_set():
         trade("b", at(0, 50), 900_000, 90_000, known_ns=at(0, 52), cause=cause(2)),
         trade("b", at(0, 5), 450_000, 20_000, known_ns=at(0, 51), cause=cause(3)),
     ):
-        add_trade(state, told)
+        add_trades(state, [told])
     assert (500_000, 450_000, 30_000) == (state.high_e6, state.low_e6, state.volume_e4)
     assert ("b", "a", at(0, 51)) == (state.open_key[1], state.close_key[1], state.known_ns)
 
@@ -108,7 +105,7 @@ def test_every_order_of_all_tellings_gives_the_same_bar():
         life = Life()
         life.span(0)
         for told in order:
-            add_trade(life.minute(M0), told)
+            add_trades(life.minute(M0), [told])
         bars.add(msgspec.json.encode(life.bar(0)))
     assert 1 == len(bars)
 
@@ -118,7 +115,7 @@ def test_open_and_close_of_the_same_millisecond_go_by_id():
     life = Life()
     life.span(0)
     for name, price in (("b", 200_000), ("a", 100_000), ("c", 300_000)):
-        add_trade(life.minute(M0), trade(name, at(0, 10), price))
+        add_trades(life.minute(M0), [trade(name, at(0, 10), price)])
     assert (100_000, 300_000) == (life.bar(0).open_e6, life.bar(0).close_e6)
 
 

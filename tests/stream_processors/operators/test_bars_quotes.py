@@ -6,7 +6,7 @@ import pytest
 from make import M0, MARKET, at, trade
 from market_life import Life, cause
 
-from stream_processors.operators.bars import EMPTY_MINUTES_MAX, SESSIONS_MAX, add_trade, announce_close
+from stream_processors.operators.bars import EMPTY_MINUTES_MAX, SESSIONS_MAX, add_trades, announce_close
 from topics.units import NS_PER_MINUTE, NS_PER_S
 
 # --- quotes -----------------------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def test_a_bar_is_known_no_earlier_than_its_end_and_its_inputs():
     life = Life()
     life.span(0)
     assert at(1) == life.bar(0).known_ns
-    add_trade(life.minute(M0), trade("a", at(0, 10), known_ns=at(3)))
+    add_trades(life.minute(M0), [trade("a", at(0, 10), known_ns=at(3))])
     assert at(3) == life.bar(0).known_ns
     life.quote(0, known_ns=at(4))
     assert at(4) == life.bar(0).known_ns
@@ -103,7 +103,7 @@ def test_a_bar_is_as_certain_as_its_least_certain_input(of_trade, of_quote):
     """Observed, then modelled, then assumed."""
     life = Life()
     life.span(0)
-    add_trade(life.minute(M0), trade("a", at(0, 10), known_by=of_trade))
+    add_trades(life.minute(M0), [trade("a", at(0, 10), known_by=of_trade)])
     life.quote(0, known_by=of_quote)
     assert max(of_trade, of_quote, key=["observed", "modelled", "assumed"].index) == life.bar(0).known_by
 
@@ -119,7 +119,7 @@ def test_the_certainty_of_a_trade_told_twice_goes_by_the_winner():
         life = Life()
         life.span(0)
         for told in order:
-            add_trade(life.minute(M0), told)
+            add_trades(life.minute(M0), [told])
         said.add(life.bar(0).known_by)
     assert 1 == len(said)
 
@@ -129,7 +129,7 @@ def test_a_minute_with_a_trade_closes_however_far_the_watermark_jumps():
     """Only empty minutes may be left out after a long absence."""
     life = Life()
     life.span(0)
-    add_trade(life.minute(M0), trade("a", at(0, 10)))
+    add_trades(life.minute(M0), [trade("a", at(0, 10))])
     announce_close(life.market, at(3 * EMPTY_MINUTES_MAX), 1)
     life.close(at(2 * EMPTY_MINUTES_MAX))
     assert life.bar(0).closed

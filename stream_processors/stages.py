@@ -1,0 +1,100 @@
+"""What a worker does with the batches at hand, between reading them and storing what came of them. Pure.
+
+A round takes any number of batches; those of one partition number share its states, which are encoded once.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from stream_processors.envelope import RawRecord
+from stream_processors.ingest import ingest
+from stream_processors.outputs import Output
+from stream_processors.pipeline import Batch, States
+
+# A changelog that ends in the middle of a round must hold nothing that would hide the rest from its repetition: `books`
+# drops frames it has seen, so it comes after all that depends on what it says; progress says that all is there.
+_STATE_ORDER = ("minute/", "market/", "watermark/", "books/", "progress/")
+
+Load = Callable[[int, str], bytes | None]
+"""(partition number, key) -> the state that is stored there."""
+
+Pairs = list[tuple[bytes, bytes]]
+
+
+class RecordBatch(Protocol):
+    """A fetched batch: its place on the log, and its records in order."""
+
+    @property
+    def topic(self) -> str: ...  # noqa: D102
+    @property
+    def partition(self) -> int: ...  # noqa: D102
+    @property
+    def value(self) -> Sequence[RawRecord]: ...  # noqa: D102
+
+
+class Done(NamedTuple):
+    """What came of a round: rows to append, and states (key, value) by partition number, to store in this order."""
+
+    outputs: list[Output]
+    states: dict[int, Pairs]
+
+
+class Ingest:
+    """Raw batches to facts; no states."""
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+
+    def work(self, batches: Iterable[RecordBatch]) -> Done:
+        """Facts and refusals of all batches, each partition's in order."""
+        outputs: list[Output] = []
+        for batch in batches:
+            outputs += ingest(batch.topic, batch.partition, self._partitions, batch.value)
+        return Done(outputs, {})
+
+    def forget(self, numbers: Iterable[int] | None = None) -> None:
+        """Nothing is kept."""
+
+
+class Fold:
+    """Fact batches to rows, with states that stay decoded from round to round."""
+
+    def __init__(self, partitions: int, load: Load) -> None:
+        self._partitions = partitions
+        self._load = load
+        self._states: dict[int, States] = {}
+
+    def work(self, batches: Iterable[RecordBatch]) -> Done:
+        """Rows of all batches, and the states that they changed."""
+        outputs: list[Output] = []
+        progress: dict[int, dict[str, int]] = {}
+        for batch in batches:
+            number = batch.partition
+            fold = Batch(self._states_of(number), batch.topic, number, self._partitions)
+            outputs += fold.fold((record.offset, record.value) for record in batch.value)
+            progress.setdefault(number, {})[progress_key(batch.topic, number)] = batch.value[-1].offset + 1
+        return Done(outputs, {number: self._pairs(number, ends) for number, ends in progress.items()})
+
+    def forget(self, numbers: Iterable[int] | None = None) -> None:
+        """What is kept of these partition numbers (of all) is no longer what is stored: load it anew."""
+        for number in list(self._states if numbers is None else numbers):
+            self._states.pop(number, None)
+
+    def _states_of(self, number: int) -> States:
+        if number not in self._states:
+            self._states[number] = States(lambda key: self._load(number, key))
+        return self._states[number]
+
+    def _pairs(self, number: int, progress: dict[str, int]) -> Pairs:
+        encoded = self._states[number].encoded()
+        encoded.update({key: b"%d" % end for key, end in progress.items()})
+        return [(key.encode(), value) for key, value in sorted(encoded.items(), key=_rank)]
+
+
+def progress_key(topic: str, number: int) -> str:
+    """Where the offset stands up to which a source partition has been folded."""
+    return f"progress/{topic}/{number}"
+
+
+def _rank(item: tuple[str, bytes]) -> int:
+    return next(rank for rank, prefix in enumerate(_STATE_ORDER) if item[0].startswith(prefix))

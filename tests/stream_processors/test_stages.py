@@ -1,0 +1,116 @@
+"""What a round makes of its batches: shared states, their order, and what is kept from round to round."""
+
+from types import SimpleNamespace
+
+from make import MARKET, WATERMARK_TOPICS, at, beat, delta, snapshot, trade
+
+from stream_processors.operators.bars import Market
+from stream_processors.pipeline import States
+from stream_processors.stages import Fold, progress_key
+from topics.catalog import BARS_1M, FACT_BOOK, FACT_TRADE
+from topics.codec import decode_bar, encode
+
+
+def batch(topic, offset, *facts, partition=0):
+    """A fetched batch whose first record stands at `offset`."""
+    records = [SimpleNamespace(offset=offset + n, value=encode(fact)) for n, fact in enumerate(facts)]
+    return SimpleNamespace(topic=topic, partition=partition, value=records)
+
+
+class Stored:
+    """A stage and the states that it has stored."""
+
+    def __init__(self):
+        self.states = {}
+        self.loads = []
+        self.stage = Fold(1, self.load)
+
+    def load(self, number, key):
+        """From what is stored."""
+        self.loads.append(key)
+        return self.states.get((number, key.encode()))
+
+    def round(self, *batches):
+        """One round, its states stored."""
+        done = self.stage.work(batches)
+        for number, pairs in done.states.items():
+            self.states.update({(number, key): value for key, value in pairs})
+        return done
+
+
+DAY = [
+    batch(
+        FACT_BOOK,
+        0,
+        snapshot(1, at(0, 1), {400_000: 10_000}, {500_000: 10_000}),
+        delta(2, at(0, 5), "yes", 410_000, 20_000),
+    ),
+    batch(FACT_TRADE, 0, trade("a", at(0, 10)), trade("b", at(0, 50))),
+    batch(FACT_TRADE, 2, trade("c", at(1, 10))),
+    *(batch(topic, 9, beat(at(3))) for topic in WATERMARK_TOPICS),
+]
+
+
+def final_bars(outputs):
+    """The last row of each bar."""
+    rows = [decode_bar(output.value) for output in outputs if output.topic == BARS_1M]
+    return {row.row_id: row for row in sorted(rows, key=lambda row: row.rev)}
+
+
+def test_states_that_are_kept_give_what_states_that_are_loaded_anew_give():
+    """One round, a round per batch, and a round per batch that forgets all between: the same bars and states."""
+    one, each, anew = Stored(), Stored(), Stored()
+    outputs = {"one": one.round(*DAY).outputs, "each": [], "anew": []}
+    for part in DAY:
+        outputs["each"] += each.round(part).outputs
+        outputs["anew"] += anew.round(part).outputs
+        anew.stage.forget()
+    assert final_bars(outputs["one"]) == final_bars(outputs["each"]) == final_bars(outputs["anew"]) != {}
+    assert one.states == each.states == anew.states
+    assert len(each.loads) < len(anew.loads)
+
+
+def test_states_of_a_round_come_in_the_order_that_survives_a_cut():
+    """Minutes first, then what would make a repeat skip them, progress last; each source partition has one."""
+    keys = [key.decode() for key, _ in Stored().round(*DAY).states[0]]
+    kinds = list(dict.fromkeys(key.partition("/")[0] for key in keys))
+    assert ["minute", "market", "watermark", "books", "progress"] == kinds
+    assert {progress_key(topic, 0) for topic in WATERMARK_TOPICS} == {
+        key for key in keys if key.startswith("progress/")
+    }
+
+
+def test_a_round_stores_only_what_it_changed():
+    """The second round touches one minute of the two that are kept."""
+    stored = Stored()
+    stored.round(batch(FACT_TRADE, 0, trade("a", at(0, 10)), trade("b", at(1, 10))))
+    keys = [key.decode() for key, _ in stored.round(batch(FACT_TRADE, 2, trade("c", at(1, 20)))).states[0]]
+    assert 1 == sum(key.startswith(f"minute/{MARKET}/") for key in keys)
+
+
+def test_a_forgotten_partition_is_loaded_as_others_have_stored_it():
+    """What another worker stored meanwhile counts, not what was kept."""
+    mine, theirs = Stored(), Stored()
+    mine.round(batch(FACT_TRADE, 0, trade("a", at(0, 10))))
+    theirs.round(batch(FACT_TRADE, 0, trade("a", at(0, 10)), trade("b", at(0, 20))))
+    mine.states = theirs.states
+    mine.stage.forget([0])
+    (bar,) = final_bars(mine.round(batch(FACT_TRADE, 2, trade("c", at(0, 30)))).outputs).values()
+    assert 3 == bar.trades
+
+
+def test_states_past_the_bound_are_let_go_and_loaded_again():
+    """Memory is bounded by encoded bytes; what was used longest ago goes first, and nothing is lost."""
+    stored, loads = {}, []
+
+    def load(key):
+        loads.append(key)
+        return stored.get(key)
+
+    states = States(load, kept_bytes_max=40)
+    for number in range(6):
+        state = states.get(f"market/{number}", Market)
+        state.first = number
+        stored.update(states.encoded())
+    assert [0, 5] == [states.get(f"market/{number}", Market).first for number in (0, 5)]
+    assert ["market/0"] == loads[6:]
