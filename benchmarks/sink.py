@@ -1,9 +1,12 @@
-"""Our sink, from Kafka to committed rows, against raw `insert_arrow` of prebuilt batches into the same store.
+"""Our sink against raw `insert_arrow` of the same rows in the same batches, and against a plain consumer.
 
     .venv/bin/python benchmarks/sink.py [--events 300000] [--rounds 3]
 
-Both write the columns of `raw_records`, 50,000 rows a batch, over the store's HTTP. The sink also reads Kafka, builds
-the Arrow columns, looks whether the rows are there, reads them back and writes its commit rows; the raw insert does none of it.
+In turn, round by round, medians:
+- raw insert_arrow: prebuilt Arrow batches of 50,000 rows into a copy of `raw_records`; no Kafka, nothing else.
+- sink, same batches: the same prebuilt batches through the protocol: intent, insert, read-back of every byte, commit.
+- sink from Kafka: the whole sink, reading and building included, until the last commit.
+- plain from Kafka: consume, insert lists of rows, commit the group's offsets; proves nothing.
 """
 
 import argparse
@@ -11,11 +14,19 @@ import statistics
 import tempfile
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import clickhouse_connect
+import confluent_kafka
 import structlog
 
 from sinks import rows
+from sinks.batch import Share
+from sinks.delivery import Batch, Delivery
+from sinks.protocol import Finished, begin, step
+from sinks.rows import Built
 from sinks.tables import Tables
 from sinks.writer import SinkWriter
 from tapefold import wiring
@@ -23,8 +34,9 @@ from tapefold.local.kafka import LocalKafka
 from tapefold.local.store.process import LocalStore
 from tapefold.settings import load_settings
 from topics.catalog import CODE_VERSION, RAW_KALSHI_WS
+from topics.failpoint import nothing
 from topics.kafka import KafkaLog
-from topics.log import Record
+from topics.log import Record, stretches_of
 
 BATCH_ROWS = 50_000
 VALUE = (
@@ -40,20 +52,31 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    wiring.collect_garbage_rarely()  # as the sink's own process does; for all contestants alike
     with tempfile.TemporaryDirectory(prefix="tapefold-bench-") as folder:
         state_dir = Path(folder)
         with LocalKafka(state_dir) as broker, LocalStore(state_dir) as store:
             log, tables = KafkaLog(broker.address.bootstrap), Tables(store.address.url)
             wiring.migrate(load_settings(), log, tables)
-            records = fill(log, given.events)
-            rates: dict[str, list[float]] = {"raw insert_arrow": [], "sink": []}
+            batches = prebuilt(fill(log, given.events))
+            contestants = {
+                "raw insert_arrow": lambda number: raw_seconds(tables, batches, number),
+                "sink, same batches": lambda number: protocol_seconds(log, tables, batches, number),
+                "sink from Kafka": lambda number: sink_seconds(log, tables, number),
+                "plain from Kafka": lambda number: plain_seconds(
+                    broker.address.bootstrap, tables, given.events, number
+                ),
+            }
+            rates: dict[str, list[float]] = {name: [] for name in contestants}
             for number in range(given.rounds):
-                rates["raw insert_arrow"].append(given.events / raw_seconds(tables, records, number))
-                rates["sink"].append(given.events / sink_seconds(log, tables, number))
+                for name, seconds in contestants.items():
+                    rates[name].append(given.events / seconds(number))
+            raw = statistics.median(rates["raw insert_arrow"])
             for name, values in rates.items():
-                print(f"{name:18} {statistics.median(values):>10,.0f} rows/s  (of {[round(v) for v in values]})")
-            ratio = statistics.median(rates["sink"]) / statistics.median(rates["raw insert_arrow"])
-            print(f"sink / raw insert_arrow = {ratio:.2f}  (target 0.5)")
+                middle = statistics.median(values)
+                print(
+                    f"{name:20} {middle:>10,.0f} rows/s  {middle / raw:5.2f} of raw  (of {[round(v) for v in values]})"
+                )
 
 
 def fill(log: KafkaLog, events: int) -> list[Record]:
@@ -77,32 +100,73 @@ def fill(log: KafkaLog, events: int) -> list[Record]:
     return made
 
 
-def raw_seconds(tables: Tables, records: list[Record], number: int) -> float:
-    tables.command(f"CREATE TABLE tapefold.raw_bench_{number} AS tapefold.raw_records")
-    batches = [
-        rows.bronze_table(records[first : first + BATCH_ROWS], {}) for first in range(0, len(records), BATCH_ROWS)
+def prebuilt(records: list[Record]) -> list[Built]:
+    return [
+        rows.build_stretches(stretches_of(records[first : first + BATCH_ROWS]), topic_ids={}, code_version=CODE_VERSION)
+        for first in range(0, len(records), BATCH_ROWS)
     ]
+
+
+def raw_seconds(tables: Tables, batches: list[Built], number: int) -> float:
+    tables.command(f"CREATE TABLE tapefold.raw_bench_{number} AS tapefold.raw_records")
     begun = time.perf_counter()
     for index, batch in enumerate(batches):
-        tables.insert_arrow(f"raw_bench_{number}", batch, f"bench-{number}-{index}")
+        tables.insert_arrow(f"raw_bench_{number}", batch.tables["raw_records"], f"bench-{number}-{index}")
     seconds = time.perf_counter() - begun
-    counted = tables.query_rows(f"SELECT count() FROM tapefold.raw_bench_{number}").rows[0][0]
-    assert counted == len(records), f"expected {len(records)} rows, were {counted}"
+    tables.command(f"DROP TABLE tapefold.raw_bench_{number} SYNC")
     return seconds
 
 
-def sink_seconds(log: KafkaLog, tables: Tables, number: int) -> float:
-    tables.command("TRUNCATE TABLE tapefold.raw_records")
-    writer = SinkWriter(
+def sink(log: KafkaLog, tables: Tables, name: str) -> SinkWriter:
+    return SinkWriter(
         log,
         tables,
         [RAW_KALSHI_WS],
         now_ns=wiring.now_ns,
         logger=structlog.get_logger(),
         code_version=CODE_VERSION,
-        sink=f"bench-{number}",
+        owner=wiring.own_name(),
+        sink=name,
         batch_rows_max=BATCH_ROWS,
     )
+
+
+def protocol_seconds(log: KafkaLog, tables: Tables, batches: list[Built], number: int) -> float:
+    tables.command("TRUNCATE TABLE tapefold.raw_records SYNC")
+    delivery = Delivery(
+        log,
+        tables,
+        sink=f"batches-{number}",
+        now_ns=wiring.now_ns,
+        logger=structlog.get_logger(),
+        code_version=CODE_VERSION,
+        hit=nothing,
+    )
+    delivery.assign([RAW_KALSHI_WS])
+    partition = (RAW_KALSHI_WS, 9)
+    begun = time.perf_counter()
+    for index, built in enumerate(batches):
+        first = index * BATCH_ROWS
+        end = first + len(built.hashes)
+        shares = (Share(*partition, first, end, len(built.hashes), built.checksums[partition]),)
+        state, command = begin(
+            sink=f"batches-{number}",
+            owner="bench",
+            code=rows.CODE,
+            number=index + 1,
+            positions={partition: first},
+            proposal=shares,
+            tables=tuple(built.tables),
+        )
+        while not isinstance(command, Finished):
+            state, command = step(state, delivery.execute(command, Batch(shares, built)), wiring.now_ns())
+        assert command.outcome == "committed"
+    return time.perf_counter() - begun
+
+
+def sink_seconds(log: KafkaLog, tables: Tables, number: int) -> float:
+    tables.command("TRUNCATE TABLE tapefold.raw_records SYNC")
+    writer = sink(log, tables, f"bench-{number}")
     stop = threading.Event()
     thread = threading.Thread(target=writer.run, args=(stop,))
     total = sum(mark.high for mark in log.watermarks([RAW_KALSHI_WS]).values())
@@ -113,6 +177,52 @@ def sink_seconds(log: KafkaLog, tables: Tables, number: int) -> float:
     seconds = time.perf_counter() - begun
     stop.set()
     thread.join()
+    return seconds
+
+
+def plain_seconds(bootstrap: str, tables: Tables, events: int, number: int) -> float:
+    """As most would write it: a consumer group, `client.insert` of a list of rows, then `commit`."""
+    tables.command(f"CREATE TABLE tapefold.plain_bench_{number} AS tapefold.raw_records")
+    consumer = confluent_kafka.Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": f"plain-{number}",
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+        }
+    )
+    consumer.subscribe([RAW_KALSHI_WS])
+    address = urlsplit(tables.url)
+    client = clickhouse_connect.get_client(host=address.hostname, port=address.port, compress=False)
+    names = ["_topic", "_topic_id", "_partition", "_offset", "_timestamp", "_key", "_headers", "value"]
+    left = events
+    while not (messages := consumer.consume(BATCH_ROWS, 1.0)):
+        pass  # joining the group is not what is measured
+    begun = time.perf_counter()
+    while True:
+        table = [
+            (
+                m.topic(),
+                "",
+                m.partition(),
+                m.offset(),
+                datetime.fromtimestamp(m.timestamp()[1] / 1000, UTC),
+                m.key(),
+                {name: value.decode() for name, value in m.headers()},
+                m.value(),
+            )
+            for m in messages
+        ]
+        client.insert(f"tapefold.plain_bench_{number}", table, column_names=names)
+        consumer.commit(asynchronous=False)
+        left -= len(messages)
+        if left <= 0:
+            break
+        messages = consumer.consume(BATCH_ROWS, 1.0)
+    seconds = time.perf_counter() - begun
+    consumer.close()
+    client.close()
+    tables.command(f"DROP TABLE tapefold.plain_bench_{number} SYNC")
     return seconds
 
 

@@ -1,162 +1,116 @@
-"""What a batch is: ranges of offsets, the tokens made of them, the commit rows, and what is still missing. Pure."""
+"""What a round is: shares of partitions, the tokens made of them, its rows in the store, conditions on ranges. Pure."""
 
 import hashlib
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from sinks import columns
-from topics.errors import Refused
-from topics.log import Record, TopicPartition, Watermarks
+from topics.log import Identity, TopicPartition
 
+INTENTS = "sink_intents"
 COMMITS = "sink_commits"
 
-OutsideReason = Literal[
-    "offset_below_low_watermark",  # the log no longer holds what comes next: retention was faster than the sink
-    "offset_above_high_watermark",  # the log ends before the position: truncated, recreated, or another cluster
-]
-_REMEDY: dict[OutsideReason, str] = {
-    "offset_below_low_watermark": "records between them are lost to the sink; restore them or accept the hole by hand",
-    "offset_above_high_watermark": "the topic was truncated or recreated; check the cluster before anything is written",
-}
 
-
-class Range(NamedTuple):
-    """The offsets [first, next) of one partition."""
+class Share(NamedTuple):
+    """The offsets [first, next) of one partition. rows: records in it; checksum: of what they hold, by `checksum`."""
 
     topic: str
     partition: int
     first: int
     next: int
+    rows: int
+    checksum: int
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.partition}-[{self.first},{self.next})"
 
 
-class Batch(NamedTuple):
-    """Records in the order of the log per partition, and the ranges they fill, sorted."""
+class Round(NamedTuple):
+    """A proposal or its commit: `shares` under the number of a round, by a writer, at its attempt."""
 
-    records: list[Record]
-    ranges: tuple[Range, ...]
-
-
-class OffsetOutsideLog(Refused):
-    """The committed position of a partition is not on the log. Nothing is written and no offset is reset."""
-
-    def __init__(self, reason: OutsideReason, partition: TopicPartition, position: int, marks: Watermarks) -> None:
-        super().__init__(reason, partition, position, marks)
-        self.reason: OutsideReason = reason
-        self.partition = partition
-        self.position = position
-        self.marks = marks
-
-    def __str__(self) -> str:
-        topic, number = self.partition
-        return (
-            f"{self.reason}: {topic}-{number}: expected a position within [{self.marks.low}, {self.marks.high}], "
-            f"was {self.position}; {_REMEDY[self.reason]}"
-        )
+    number: int
+    attempt: int
+    owner: str
+    code: int
+    shares: tuple[Share, ...]
 
 
-def start(
-    committed: Mapping[TopicPartition, int], marks: Mapping[TopicPartition, Watermarks]
-) -> dict[TopicPartition, int]:
-    """Where to read each partition of `marks` from: the committed position, without one the low watermark.
+class Tail(NamedTuple):
+    """The last record of a share, by which a later start knows the log again."""
 
-    Raises OffsetOutsideLog when a committed position is not on the log.
+    timestamp_ms: int
+    crc32: int
+
+
+def tail_of(timestamp_ms: int, key: bytes | None, value: bytes) -> Tail:
+    """The tail that ends with this record."""
+    return Tail(timestamp_ms, zlib.crc32(value, zlib.crc32(key or b"")))
+
+
+def restricted(shares: Iterable[Share], positions: Mapping[TopicPartition, int]) -> tuple[Share, ...]:
+    """The shares that begin where their partition stands; the others are stopped, or were passed by an accepted gap."""
+    return tuple(each for each in shares if positions.get((each.topic, each.partition)) == each.first)
+
+
+def token(round_name: str, what: str, shares: Iterable[Share], attempt: int) -> str:
+    """An insert token: equal for equal inserts, whoever makes them. `attempt` tells a repair from what it repairs."""
+    digest = hashlib.sha1("\n".join(map(str, sorted(shares))).encode(), usedforsecurity=False).hexdigest()
+    return f"{round_name}:{what}:{digest}:{attempt}"
+
+
+def intent_rows(round_: Round, *, sink: str, identity: Identity, at_ns: int) -> pa.Table:
+    """One row of `sink_intents` per share."""
+    return pa.table(_rows(round_, sink=sink, identity=identity, at_ns=at_ns))
+
+
+def commit_rows(
+    round_: Round, tails: Mapping[TopicPartition, Tail], *, sink: str, identity: Identity, at_ns: int
+) -> pa.Table:
+    """One row of `sink_commits` per share."""
+    last = [tails[each.topic, each.partition] for each in round_.shares]
+    made = _rows(round_, sink=sink, identity=identity, at_ns=at_ns)
+    made["tail_at"] = columns.time_ms_clipped([tail.timestamp_ms for tail in last])
+    made["tail_crc32"] = columns.uint32([tail.crc32 for tail in last])
+    return pa.table(made)
+
+
+def _rows(round_: Round, *, sink: str, identity: Identity, at_ns: int) -> dict[str, pa.Array]:
+    shares = round_.shares
+    count = len(shares)
+    return {
+        "sink": columns.labels([sink] * count),
+        "round": columns.uint64([round_.number] * count),
+        "attempt": columns.uint32([round_.attempt] * count),
+        "owner": columns.labels([round_.owner] * count),
+        "code": columns.uint32([round_.code] * count),
+        "cluster": columns.labels([identity.cluster] * count),
+        "topic": columns.labels([each.topic for each in shares]),
+        "topic_id": columns.labels([identity.topic_ids[each.topic] for each in shares]),
+        "partition": columns.uint32([each.partition for each in shares]),
+        "first": columns.uint64([each.first for each in shares]),
+        "next": columns.uint64([each.next for each in shares]),
+        "rows": columns.uint64([each.rows for each in shares]),
+        "checksum": pa.array(np.array([each.checksum for each in shares], np.uint64)),
+        "at": columns.time_ns([at_ns] * count),
+    }
+
+
+def where(ranges: Sequence[tuple[str, int, int, int]], topic: str, partition: str, offset: str) -> str:
+    """A condition on these columns that holds within the ranges (topic, partition, first, next).
+
+    In the form that the primary key can use, and that bounds what is read even where there are many.
     """
-    positions: dict[TopicPartition, int] = {}
-    for partition, mark in marks.items():
-        position = committed.get(partition, mark.low)
-        if position < mark.low:
-            raise OffsetOutsideLog("offset_below_low_watermark", partition, position, mark)
-        if position > mark.high:
-            raise OffsetOutsideLog("offset_above_high_watermark", partition, position, mark)
-        positions[partition] = position
-    return positions
-
-
-def cut(records: list[Record], positions: Mapping[TopicPartition, int]) -> Batch:
-    """The batch of `records`; each range begins at the partition's position, so that the commits make a chain.
-
-    Offsets that the log does not have (compaction, transaction markers) lie within a range without a record.
-    """
-    nexts: dict[TopicPartition, int] = {}
-    for record in records:
-        partition = (record[0], record[1])
-        assert record[2] >= nexts.get(partition, positions[partition]), f"{partition}: {record[2]} was read again"
-        nexts[partition] = record.next_offset
-    ranges = sorted(Range(topic, number, positions[topic, number], end) for (topic, number), end in nexts.items())
-    return Batch(records, tuple(ranges))
-
-
-def ranges_of(records: Iterable[Record]) -> list[Range]:
-    """The unbroken runs of offsets among `records`, sorted: what a repair names in its token."""
-    runs: dict[TopicPartition, list[Range]] = {}
-    for record in sorted(records, key=lambda record: record[:3]):
-        part = runs.setdefault((record[0], record[1]), [])
-        if part and part[-1].next == record.offset:
-            part[-1] = part[-1]._replace(next=record.next_offset)
-        else:
-            part.append(Range(record.topic, record.partition, record.offset, record.next_offset))
-    return sorted(run for part in runs.values() for run in part)
-
-
-def token(table: str, ranges: Iterable[Range], repeat: str = "") -> str:
-    """The insert token: equal for equal ranges of equal tables. `repeat` tells a repair from the insert it repairs."""
-    digest = hashlib.sha1("\n".join(map(str, sorted(ranges))).encode(), usedforsecurity=False).hexdigest()
-    return f"{table}:{digest}{':' if repeat else ''}{repeat}"
-
-
-def missing(records: Iterable[Record], present: Mapping[TopicPartition, Collection[int]]) -> list[Record]:
-    """The records whose offsets are not among `present`."""
-    nothing: Collection[int] = frozenset()
-    return [record for record in records if record[2] not in present.get((record[0], record[1]), nothing)]
-
-
-def commit_rows(batch: Batch, *, sink: str, cluster: str, topic_ids: Mapping[str, str], at_ns: int) -> pa.Table:
-    """One row of `sink_commits` per range of the batch."""
-    tails: dict[TopicPartition, Record] = {}
-    counts: dict[TopicPartition, int] = {}
-    for record in batch.records:
-        partition = (record[0], record[1])
-        tails[partition] = record
-        counts[partition] = counts.get(partition, 0) + 1
-    ranges = batch.ranges
-    last = [tails[each.topic, each.partition] for each in ranges]
-    return pa.table(
-        {
-            "sink": columns.labels([sink] * len(ranges)),
-            "cluster": columns.labels([cluster] * len(ranges)),
-            "topic": columns.labels([each.topic for each in ranges]),
-            "topic_id": columns.labels([topic_ids.get(each.topic, "") for each in ranges]),
-            "partition": columns.uint32([each.partition for each in ranges]),
-            "first": columns.uint64([each.first for each in ranges]),
-            "next": columns.uint64([each.next for each in ranges]),
-            "rows": columns.uint64([counts[each.topic, each.partition] for each in ranges]),
-            "tail_at": columns.time_ms_clipped([record.timestamp_ms for record in last]),
-            "tail_crc32": columns.uint32([crc32(record) for record in last]),
-            "at": columns.time_ns([at_ns] * len(ranges)),
-        }
-    )
-
-
-def crc32(record: Record) -> int:
-    """CRC-32 of key and value: with the timestamp, the fingerprint by which a later start knows the log again."""
-    return zlib.crc32(record.value, zlib.crc32(record.key or b""))
-
-
-def where(ranges: Sequence[Range], topic: str, partition: str, offset: str) -> str:
-    """A condition on these columns that holds within the ranges, in the form that the primary key can use."""
     return " OR ".join(
-        f"({topic} = {_quoted(each.topic)} AND {partition} = {each.partition}"
-        f" AND {offset} >= {each.first} AND {offset} < {each.next})"
-        for each in ranges
+        f"({topic} = {_quoted(name)} AND {partition} = {number} AND {offset} >= {first} AND {offset} < {end})"
+        for name, number, first, end in ranges
     )
 
 
 def _quoted(text: str) -> str:
+    """A string literal of ClickHouse's SQL."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 Column = Callable[[Sequence[Any]], pa.Array]
@@ -82,8 +83,12 @@ def time_ms_clipped(values: Sequence[int]) -> pa.Array:
 
     Anyone may stamp a record with anything, and bronze takes every record.
     """
-    clipped = np.clip(np.array(values, np.int64), -_TIMESTAMP_MS_MAX, _TIMESTAMP_MS_MAX)
-    return pa.array(clipped * _NS_PER_MS).view(_TIME)
+    return pa.array(clipped_ms(values) * _NS_PER_MS).view(_TIME)
+
+
+def clipped_ms(values: Sequence[int]) -> npt.NDArray[np.int64]:
+    """A record's milliseconds, those beyond the year 2262 as its last moment."""
+    return np.clip(np.array(values, np.int64), -_TIMESTAMP_MS_MAX, _TIMESTAMP_MS_MAX)
 
 
 def text(values: Sequence[str | None]) -> pa.Array:
@@ -101,6 +106,11 @@ def texts(values: Sequence[Sequence[str]]) -> pa.Array:
     return pa.array(values, _TEXTS)
 
 
+def one_label(value: str, count: int) -> pa.Array:
+    """One value `count` times -> LowCardinality(String)."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([value], pa.string()))
+
+
 def raw(values: Sequence[bytes | None]) -> pa.Array:
     """Bytes -> String, untouched."""
     return pa.array(values, pa.binary())
@@ -111,9 +121,12 @@ def json_raw(values: Sequence[Any]) -> pa.Array:
     return pa.array([bytes(value) for value in values], pa.binary())
 
 
-def headers(values: Sequence[Sequence[tuple[str, bytes]]]) -> pa.Array:
-    """Headers as sent -> Map(String, String), which keeps their order and repeated names."""
-    return pa.array(values, _HEADERS)
+def headers(values: Sequence[Sequence[tuple[str, bytes | None]]]) -> pa.MapArray:
+    """Headers as sent -> Map(String, String), which keeps their order and repeated names; no value is an empty one."""
+    made = pa.array(values, _HEADERS)
+    if made.items.null_count:
+        made = pa.MapArray.from_arrays(made.offsets, made.keys, made.items.fill_null(b""))
+    return made
 
 
 def flag(values: Sequence[bool | None]) -> pa.Array:

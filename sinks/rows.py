@@ -9,23 +9,28 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from sinks import columns
+from sinks.batch import Tail, tail_of
 from sinks.beats import beat_tables
+from sinks.checksum import Hashes, row_hashes, total
 from sinks.layout_parts import Layout
 from sinks.layouts import DEAD, LAYOUTS
 from topics import catalog
 from topics.codec import decode_bar, decode_book_top, decode_dead, decode_fact, decode_gap_row
 from topics.errors import Reason
 from topics.events import Beat, Cause, Coverage, Market, Tick, Trade
-from topics.log import Record
+from topics.log import Record, Stretch, TopicPartition, stretches_of
 from topics.tws import TwsBar, TwsError, TwsOutage, TwsUnit
 from topics.weather import Climate, ClimateYear, Forecast, ForecastRun
 from topics.webhook import Webhook
 
 RAW_RECORDS = "raw_records"
 VALUE_TEXT_BYTES_MAX = 4096
+_BEAT = (catalog.H_KIND, b"beat")
+CODE = 1  # of the rows made here; raise it with any change by which an equal record gives another row
 
 Decode = Callable[[bytes], Any]
 
@@ -77,60 +82,97 @@ _REFUSED = (ValueError, OverflowError, TypeError)  # what a column maker raises;
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)  # TypeError: a null value
 
 
+class Built(NamedTuple):
+    """What one or more stretches become.
+
+    tables: table -> its rows; those without rows are left out, bronze comes first. hashes: of the bronze rows, in their
+    order; spans: where in it each partition's rows begin and end. checksums, tails: of each stretch.
+    """
+
+    tables: dict[str, pa.Table]
+    hashes: Hashes
+    spans: dict[TopicPartition, tuple[int, int]]
+    checksums: dict[TopicPartition, int]
+    tails: dict[TopicPartition, Tail]
+
+
 def build(records: Sequence[Record], *, topic_ids: Mapping[str, str], code_version: str) -> dict[str, pa.Table]:
-    """Table name -> its rows from `records`; tables without rows are left out, bronze comes first.
+    """The tables of records that come one by one; see build_stretches."""
+    return build_stretches(stretches_of(records), topic_ids=topic_ids, code_version=code_version).tables
+
+
+def build_stretches(stretches: Sequence[Stretch], *, topic_ids: Mapping[str, str], code_version: str) -> Built:
+    """The rows of `stretches`, at most one of each partition.
 
     topic_ids: the log's own id of each topic, where it is known. code_version: stamped on rows of `dead`.
     """
-    bronze: list[Record] = []
+    bronze: list[pa.Table] = []
+    bronze_hashes: list[Hashes] = [np.empty(0, np.uint64)]
+    spans: dict[TopicPartition, tuple[int, int]] = {}
+    bronze_rows = 0
+    beats: list[Record] = []
+    checksums: dict[TopicPartition, int] = {}
+    tails: dict[TopicPartition, Tail] = {}
     rows: dict[str, list[Row]] = {}
     refused: list[Row] = []
-    for topic, part in _by_topic(records).items():
-        group = catalog.BY_NAME[topic].group
-        if group == "raw":
-            bronze += part
-        elif group == "fact":
-            for row in _decode(part, decode_fact, refused, code_version):
-                if (table := _fact_table(row)) is not None:
-                    rows.setdefault(table, []).append(row)
+    for part in stretches:
+        headers = columns.headers(part.headers)
+        hashes = row_hashes(part.offsets, part.timestamps_ms, part.keys, headers, part.values)
+        partition = (part.topic, part.partition)
+        checksums[partition] = total(hashes)
+        tails[partition] = tail_of(part.timestamps_ms[-1], part.keys[-1], part.values[-1])
+        if catalog.BY_NAME[part.topic].group == "raw":
+            bronze.append(bronze_table(part, headers, topic_ids))
+            bronze_hashes.append(hashes)
+            spans[partition] = (bronze_rows, bronze_rows + len(hashes))
+            bronze_rows += len(hashes)
+            beats += [part.record(place) for place, pairs in enumerate(part.headers) if _BEAT in pairs]
         else:
-            decode, tables = _ROW_TOPICS[topic]
-            decoded = _decode(part, decode, refused, code_version)
-            for table in tables if decoded else ():
-                rows.setdefault(table, []).extend(decoded)
-    built = {RAW_RECORDS: bronze_table(bronze, topic_ids), **beat_tables(bronze)} if bronze else {}
+            _interpret(part, rows, refused, code_version)
+    tables = {RAW_RECORDS: _joined(bronze), **beat_tables(beats)} if bronze else {}
     for table, table_rows in rows.items():
         if table != DEAD and (arrow := _table(table, table_rows, refused, code_version)) is not None:
-            built[table] = arrow
+            tables[table] = arrow
     told = [_table(DEAD, rows[DEAD], refused, code_version)] if DEAD in rows else []
     own = [_arrow(DEAD, list(dict.fromkeys(refused)))] if refused else []  # a bar is refused for both its tables
     if dead := [part for part in told + own if part is not None]:
-        built[DEAD] = pa.concat_tables(dead).unify_dictionaries().combine_chunks()
-    return built
+        tables[DEAD] = _joined(dead)
+    return Built(tables, np.concatenate(bronze_hashes), spans, checksums, tails)
 
 
-def bronze_table(records: Sequence[Record], topic_ids: Mapping[str, str]) -> pa.Table:
+def bronze_table(part: Stretch, headers: pa.MapArray, topic_ids: Mapping[str, str]) -> pa.Table:
     """Rows of `raw_records`: the records themselves, byte for byte. `_topic_id` is empty where it is not known."""
-    topics = [record[0] for record in records]
+    count = len(part.offsets)
     return pa.table(
         {
-            "_topic": columns.labels(topics),
-            "_topic_id": columns.labels([topic_ids.get(topic, "") for topic in topics]),
-            "_partition": columns.uint32([record[1] for record in records]),
-            "_offset": columns.uint64([record[2] for record in records]),
-            "_timestamp": columns.time_ms_clipped([record[3] for record in records]),
-            "_key": columns.raw([record[4] for record in records]),
-            "_headers": columns.headers([record[5] for record in records]),
-            "value": columns.raw([record[6] for record in records]),
+            "_topic": columns.one_label(part.topic, count),
+            "_topic_id": columns.one_label(topic_ids.get(part.topic, ""), count),
+            "_partition": columns.uint32([part.partition] * count),
+            "_offset": columns.uint64(part.offsets),
+            "_timestamp": columns.time_ms_clipped(part.timestamps_ms),
+            "_key": columns.raw(part.keys),
+            "_headers": headers,
+            "value": columns.raw(part.values),
         }
     )
 
 
-def _by_topic(records: Sequence[Record]) -> dict[str, list[Record]]:
-    parts: dict[str, list[Record]] = {}
-    for record in records:
-        parts.setdefault(record[0], []).append(record)
-    return parts
+def _joined(parts: list[pa.Table]) -> pa.Table:
+    return parts[0] if len(parts) == 1 else pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+
+
+def _interpret(part: Stretch, rows: dict[str, list[Row]], refused: list[Row], code_version: str) -> None:
+    """Add what the records of a fact or of a derived row say."""
+    records = list(part.records())
+    if catalog.BY_NAME[part.topic].group == "fact":
+        for row in _decode(records, decode_fact, refused, code_version):
+            if (table := _fact_table(row)) is not None:
+                rows.setdefault(table, []).append(row)
+        return
+    decode, tables = _ROW_TOPICS[part.topic]
+    decoded = _decode(records, decode, refused, code_version)
+    for table in tables if decoded else ():
+        rows.setdefault(table, []).extend(decoded)
 
 
 def _fact_table(row: Row) -> str | None:

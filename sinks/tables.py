@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 
 import clickhouse_connect
 import pyarrow as pa
+import pyarrow.ipc
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.external import ExternalData
 
 from topics.errors import TapefoldError, Unavailable
 
@@ -21,6 +23,10 @@ DATABASE = "tapefold"
 TOO_MANY_PARTS = 252
 _CONNECT_TIMEOUT_S = 5
 _ANSWER_TIMEOUT_S = 120
+_DISTINCT_PRESENT = (
+    "SELECT count() FROM (SELECT DISTINCT NAMES FROM TABLE WHERE (NAMES) IN (SELECT NAMES FROM wanted))"
+    " SETTINGS transform_null_in = 1"
+)
 _INSERT_SETTINGS: Mapping[str, Any] = {
     "async_insert": 0,
     "wait_for_async_insert": 1,
@@ -100,6 +106,23 @@ class Tables:
         """The answer to one query as an Arrow table."""
         try:
             return self._connected().query_arrow(sql, parameters=dict(parameters or {}))
+        except ClickHouseError as error:
+            raise self._failure(error) from error
+
+    def distinct_present(self, table: str, keys: pa.Table, kinds: Sequence[str]) -> int:
+        """How many of the distinct `keys` are in `tapefold.<table>`. kinds: ClickHouse's types of their columns.
+
+        The keys travel beside the query, so their number is not bound by the length of a statement.
+        """
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, keys.schema) as stream:
+            stream.write_table(keys)
+        named = [f"{name} {kind}" for name, kind in zip(keys.column_names, kinds, strict=True)]
+        data = ExternalData(file_name="wanted", data=sink.getvalue().to_pybytes(), fmt="ArrowStream", structure=named)
+        names = ", ".join(keys.column_names)
+        sql = _DISTINCT_PRESENT.replace("NAMES", names).replace("TABLE", f"{DATABASE}.{table}")
+        try:
+            return int(self._connected().query(sql, external_data=data).result_rows[0][0])
         except ClickHouseError as error:
             raise self._failure(error) from error
 

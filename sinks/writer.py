@@ -1,34 +1,45 @@
 """The loop from the log to the tables. Where it stands is a row in ClickHouse, never the group's offset.
 
-The caller's thread reads the next batch while one other thread delivers the current one; no more is held than these
-two. A store that is away is tried for ever while reading pauses; nothing is dropped. The log's own errors end `run`.
+The caller's thread reads the next batch and builds its rows while one other thread delivers the current one; no more is
+held than these two. A store that is away is tried for ever while reading pauses; nothing is dropped. The log's own
+errors end `run`. What a round must do is decided in `protocol`; here it is only done.
 """
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from typing import Literal
 
-from sinks.batch import cut
-from sinks.delivery import Delivery, Logger, Unverified
+import numpy as np
+
+from sinks.delivery import Assignment, Batch, Delivery, Logger
+from sinks.protocol import Command, Done, Event, Failed, Finished, Load, State, Wait, begin, step
+from sinks.rows import CODE, Built
 from sinks.tables import TOO_MANY_PARTS, StatementRefused, StoreUnavailable, Tables
 from topics import catalog
-from topics.log import Log, Reader, Record, TopicPartition
+from topics.failpoint import Hit, nothing
+from topics.log import Log, Reader, Stretch, TopicPartition, joined
+from topics.units import NS_PER_S
 
 BATCH_ROWS_MAX = 50_000  # one block of ClickHouse, so that one insert is one part per month
 BATCH_BYTES_MAX = 64 * 1024 * 1024  # of values; two batches are in memory, beside their rows in Arrow
-BATCH_WAIT_S = 0.5  # a record must be readable 1.2 s after it stands on the log
+BATCH_WAIT_S = 0.3  # with it a record can be queried within a second of standing on the log
 RETRY_FIRST_S = 0.2
 RETRY_MAX_S = 5.0
 _READ_ROWS_MAX = 10_000  # bounds how far one read can overshoot BATCH_BYTES_MAX
 _READ_WAIT_S = 0.05
 _IDLE_S = 0.1  # between two looks at `stop` while nothing comes
+_NOTHING = Batch((), Built({}, np.empty(0, np.uint64), {}, {}, {}))  # of one who only finishes what others began
+
+Outcome = Literal["committed", "beaten", "free", "void", "stopped"]
 
 
 class SinkWriter:
-    """Writes `topics` of `log` into `tables`, every record once. The keyword arguments are those of Delivery.
+    """Writes `topics` of `log` into `tables`, every record once, whoever else does the same under the same name.
 
+    sink: the name under which positions are kept. owner: a name that no other writer has or had. now_ns: the clock of
+    the ledger's rows. code_version: stamped on rows of `dead`. hit: a failpoint.
     batch_rows_max, batch_bytes_max, batch_wait_s: a batch ends at the first of these; the wait counts from its first
     record.
     """
@@ -42,34 +53,34 @@ class SinkWriter:
         now_ns: Callable[[], int],
         logger: Logger,
         code_version: str,
+        owner: str,
         sink: str = "main",
-        cluster: str = "",
-        topic_ids: Mapping[str, str] | None = None,
+        hit: Hit = nothing,
         batch_rows_max: int = BATCH_ROWS_MAX,
         batch_bytes_max: int = BATCH_BYTES_MAX,
         batch_wait_s: float = BATCH_WAIT_S,
     ) -> None:
         self._log = log
         self._topics = tuple(topics)
+        self._now_ns = now_ns
         self._logger = logger
+        self._owner = owner
+        self._sink = sink
         self._batch_rows_max = batch_rows_max
         self._batch_bytes_max = batch_bytes_max
         self._batch_wait_s = batch_wait_s
         self._wait_s = batch_wait_s  # grows while the store has too many parts
         self._down = False
+        self._lock = threading.Lock()
+        self._committed: dict[TopicPartition, int] = {}
         self._delivery = Delivery(
-            tables,
-            now_ns=now_ns,
-            logger=logger,
-            code_version=code_version,
-            sink=sink,
-            cluster=cluster,
-            topic_ids=topic_ids,
+            log, tables, sink=sink, now_ns=now_ns, logger=logger, code_version=code_version, hit=hit
         )
 
     def positions(self) -> dict[TopicPartition, int]:
         """The next offset of each partition, as committed; empty before the start."""
-        return self._delivery.positions()
+        with self._lock:
+            return dict(self._committed)
 
     def lag(self) -> int:
         """Records that stand on the log and are not committed yet. Raises Unavailable when the log does not answer."""
@@ -80,81 +91,147 @@ class SinkWriter:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; then deliver what was read, unless the store is away.
 
-        Raises OffsetOutsideLog when a position is not on the log, Unavailable when the log fails.
+        Raises PartitionStopped when no partition is left that may go on, Halted, Unavailable when the log fails.
         """
-        if not self._until_done(lambda _: self._delivery.assign(self._log, self._topics), stop):
-            return
-        positions = self.positions()
+        assignment = self._until_answered(lambda: self._delivery.assign(self._topics), stop)
+        if assignment is not None:
+            self._note_stopped(assignment)
+        with ThreadPoolExecutor(1, "sink-deliver") as pool:
+            while assignment is not None:
+                self._moved(assignment.positions)
+                # What another writer, or this one in an earlier life, has begun is finished first.
+                outcome = self._delivered(*self._begun(assignment), _NOTHING, stop)
+                if outcome == "void":
+                    assignment = assignment._replace(number=assignment.number + 1)
+                    continue
+                if outcome == "free":
+                    outcome = self._pump(assignment, pool, stop)
+                if outcome == "stopped":
+                    return
+                before = assignment
+                assignment = self._until_answered(lambda: self._delivery.refreshed(before), stop)  # noqa: B023
+
+    def _begun(self, assignment: Assignment, batch: Batch = _NOTHING) -> tuple[State, Command]:
+        return begin(
+            sink=self._sink,
+            owner=self._owner,
+            code=CODE,
+            number=assignment.number,
+            positions=assignment.positions,
+            proposal=batch.shares,
+            tables=tuple(batch.built.tables),
+            doubt=any(each.first < assignment.ahead.get((each.topic, each.partition), 0) for each in batch.shares),
+        )
+
+    def _pump(self, assignment: Assignment, pool: ThreadPoolExecutor, stop: threading.Event) -> Outcome:
+        """Read the next batch while the current one is delivered. A batch is never delivered past a failed one."""
+        positions = dict(assignment.positions)
+        number = assignment.number
         reader = self._log.reader(positions)
+        delivered: Future[Outcome] | None = None
         try:
-            with ThreadPoolExecutor(1, "sink-deliver") as pool:
-                self._pump(reader, positions, pool, stop)
+            while not stop.is_set():
+                if delivered is not None and delivered.done() and delivered.result() != "committed":
+                    return delivered.result()
+                if not (parts := self._read_batch(reader, stop)):
+                    continue
+                batch = self._delivery.build(parts, positions)
+                if delivered is not None and (outcome := delivered.result()) != "committed":
+                    return outcome
+                begun = self._begun(assignment._replace(positions=dict(positions), number=number), batch)
+                delivered = pool.submit(self._delivered, *begun, batch, stop)
+                positions.update({(each.topic, each.partition): each.next for each in batch.shares})
+                number += 1
+            return "stopped" if delivered is None or delivered.result() == "committed" else delivered.result()
         finally:
             reader.close()
 
-    def _pump(
-        self, reader: Reader, positions: dict[TopicPartition, int], pool: ThreadPoolExecutor, stop: threading.Event
-    ) -> None:
-        """Read the next batch while the current one is delivered. A batch is never delivered past a failed one."""
-        delivered: Future[bool] | None = None
-        while not stop.is_set():
-            if records := self._read_batch(reader, stop):
-                batch = cut(records, positions)
-                positions.update({(each.topic, each.partition): each.next for each in batch.ranges})
-                if delivered is not None and not delivered.result():
-                    return
-                delivered = pool.submit(self._until_done, partial(self._delivery.deliver, batch), stop)
-            elif delivered is not None and delivered.done():
-                delivered.result()  # raises what was our own bug
-        if delivered is not None:
-            delivered.result()
-
-    def _read_batch(self, reader: Reader, stop: threading.Event) -> list[Record]:
+    def _read_batch(self, reader: Reader, stop: threading.Event) -> list[Stretch]:
         """Records until the batch is full or its first record has waited long enough; empty when none came."""
-        records: list[Record] = []
-        size_bytes = 0
+        parts: list[Stretch] = []
+        count = size_bytes = 0
         deadline = time.monotonic() + _IDLE_S
-        while len(records) < self._batch_rows_max and size_bytes < self._batch_bytes_max:
+        while count < self._batch_rows_max and size_bytes < self._batch_bytes_max:
             asked = time.monotonic()
             if asked >= deadline or stop.is_set():
                 break
             wait_s = min(_READ_WAIT_S, deadline - asked)
-            part = reader.read(min(_READ_ROWS_MAX, self._batch_rows_max - len(records)), wait_s)
-            if part and not records:
+            came = reader.read_stretches(min(_READ_ROWS_MAX, self._batch_rows_max - count), wait_s)
+            if came and not parts:
                 deadline = asked + self._wait_s
-            records += part
-            size_bytes += sum(len(record[6]) for record in part)
-            if not part:
+            parts += came
+            count += sum(len(part.offsets) for part in came)
+            size_bytes += sum(sum(map(len, part.values)) for part in came)
+            if not came:
                 stop.wait(max(0.0, asked + wait_s - time.monotonic()))  # a reader that does not wait must not spin
-        return records
+        return joined(parts)
 
-    def _until_done(self, act: Callable[[int], object], stop: threading.Event) -> bool:
-        """Act until the store takes it; False when `stop` came first. Says once that the store went and came back."""
-        attempt = 0
-        delay_s = RETRY_FIRST_S
-        while True:
-            try:
-                act(attempt)
-            except (StoreUnavailable, StatementRefused, Unverified) as error:
-                self._note_down(error)
-                if not isinstance(error, Unverified) and error.code == TOO_MANY_PARTS:
-                    self._wait_s = min(self._wait_s * 2, RETRY_MAX_S)  # fewer, larger parts
-                    delay_s = RETRY_MAX_S
+    def _delivered(self, state: State, command: Command, batch: Batch, stop: threading.Event) -> Outcome:
+        """Do what the protocol says until the round has ended.
+
+        committed: as `batch` says; beaten: otherwise; stopped: `stop` came while the store was away.
+        """
+        proposal = batch.shares
+        while not isinstance(command, Finished):
+            if isinstance(command, Wait):
+                if stop.wait(max(0.0, (command.until_ns - self._now_ns()) / NS_PER_S)):
+                    return "stopped"
+                event: Event = Done()
+            elif isinstance(command, Load):
+                batch = self._delivery.load(command.shares)
+                event = self._delivery.loaded(batch)
             else:
-                self._note_up(attempt)
-                return True
-            attempt += 1
-            if stop.wait(delay_s):
-                return False
-            delay_s = min(delay_s * 2, RETRY_MAX_S)
+                event = self._executed(command, batch)
+            state, command = step(state, event, self._now_ns())
+        if command.outcome == "committed":
+            self._moved({(each.topic, each.partition): each.next for each in command.shares})
+            return "committed" if command.shares == proposal else "beaten"
+        return command.outcome
 
-    def _note_down(self, error: Exception) -> None:
+    def _executed(self, command: Command, batch: Batch) -> Event:
+        try:
+            event = self._delivery.execute(command, batch)
+        except (StoreUnavailable, StatementRefused) as error:
+            self._note_down(error)
+            return Failed(too_many_parts=error.code == TOO_MANY_PARTS)
+        self._note_up()
+        return event
+
+    def _until_answered(self, ask: Callable[[], Assignment], stop: threading.Event) -> Assignment | None:
+        """Ask until the store answers; None when `stop` came first."""
+        delay_s = RETRY_FIRST_S
+        while not stop.is_set():
+            try:
+                answer = ask()
+            except (StoreUnavailable, StatementRefused) as error:
+                self._note_down(error)
+                stop.wait(delay_s)
+                delay_s = min(delay_s * 2, RETRY_MAX_S)
+            else:
+                self._note_up()
+                return answer
+        return None
+
+    def _moved(self, positions: dict[TopicPartition, int]) -> None:
+        with self._lock:
+            self._committed.update(positions)
+
+    def _note_stopped(self, assignment: Assignment) -> None:
+        """Say which partitions do not go on. Raises the first when none is left."""
+        for error in assignment.stopped:
+            self._logger.warning("sink_partition_stopped", reason=error.reason, error=str(error))
+        if assignment.stopped and not assignment.positions:
+            raise assignment.stopped[0]
+
+    def _note_down(self, error: StoreUnavailable | StatementRefused) -> None:
         if not self._down:
             self._logger.warning("sink_store_down", error=str(error))
         self._down = True
+        if error.code == TOO_MANY_PARTS:
+            self._wait_s = min(self._wait_s * 2, RETRY_MAX_S)  # fewer, larger parts
 
-    def _note_up(self, attempts: int) -> None:
+    def _note_up(self) -> None:
         if self._down:
-            self._logger.info("sink_store_up", attempts=attempts)
+            self._logger.info("sink_store_up")
         self._down = False
-        self._wait_s = max(self._batch_wait_s, self._wait_s * 0.9)
+        self._wait_s = max(self._batch_wait_s, self._wait_s * 0.99)

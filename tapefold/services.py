@@ -139,8 +139,15 @@ def run_sink(settings: Settings, state_dir: Path) -> None:
     log = wiring.open_log(settings, state_dir)
     tables = wiring.open_tables(settings, state_dir)
     writer = SinkWriter(
-        log, tables, now_ns=wiring.now_ns, logger=structlog.get_logger("sink"), code_version=CODE_VERSION
+        log,
+        tables,
+        now_ns=wiring.now_ns,
+        logger=structlog.get_logger("sink"),
+        code_version=CODE_VERSION,
+        owner=wiring.own_name(),
+        hit=wiring.failpoints(settings),
     )
+    wiring.collect_garbage_rarely()
     with wiring.stop_on_signals() as stop:
         writer.run(stop)
     tables.close()

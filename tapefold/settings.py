@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     ws_failure_cooldown_seconds: float = Field(60.0, ge=0)
     discovery_seconds: float = Field(300.0, gt=0)
 
+    tapefold_failpoint: str = Field("", description="NAME:N[,...]: for tests, die at the N-th passing of a place")
+
     log_level: str = "INFO"
     service_role: str = ""
 

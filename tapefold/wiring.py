@@ -1,10 +1,13 @@
 """Wires the parts: addresses, clocks, chance, logs. The only module that reads the wall clock."""
 
 import contextlib
+import gc
 import logging
+import os
 import random
 import secrets
 import signal
+import socket
 import sys
 import threading
 import time
@@ -23,8 +26,11 @@ from tapefold.local.store import process as local_store
 from tapefold.settings import Settings
 from topics import catalog
 from topics.errors import Refused, SettingsError, Unavailable
+from topics.failpoint import Hit
+from topics.failpoint import failpoints as make_failpoints
 from topics.kafka import RECORD_BYTES_MAX, KafkaLog
 
+FAILPOINT_EXIT = 9  # as if killed; nothing is flushed, closed or said
 _FOREVER_MS = "9223372036854775807"
 
 
@@ -41,6 +47,28 @@ def now_ms() -> int:
 def system_random() -> random.Random:
     """Chance for jitter and connection ids."""
     return random.Random(secrets.randbits(64))  # noqa: S311  # spreads retries, guards nothing
+
+
+def own_name() -> str:
+    """A name for this process that no other has or had."""
+    return f"{socket.gethostname()}-{secrets.token_hex(6)}"
+
+
+def failpoints(settings: Settings) -> Hit:
+    """What to call at named places: nothing, unless TAPEFOLD_FAILPOINT says where this process is to die."""
+    try:
+        return make_failpoints(settings.tapefold_failpoint, lambda: os._exit(FAILPOINT_EXIT))
+    except ValueError as error:
+        raise SettingsError(f"TAPEFOLD_FAILPOINT: {error}") from error
+
+
+def collect_garbage_rarely() -> None:
+    """For services that hold hundreds of thousands of short-lived tuples without a cycle among them.
+
+    Python would look through all of them again and again: measured, that is half the time of reading the log.
+    """
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 100)
 
 
 def configure_logging(settings: Settings, service: str) -> None:

@@ -34,6 +34,7 @@ WALL_CLOCK = {"tapefold/wiring.py"}
 PROCESSES = {  # who may look at other processes or end them through `os`
     "stream_processors/app.py",  # os._exit: Faust would commit what it has not folded on an ordinary way out
     "tapefold/local/store/server.py",  # os.kill, of itself
+    "tapefold/wiring.py",  # os._exit: a failpoint ends the process as kill -9 would
     "tapefold/services.py",  # os.getppid and os.kill, of itself: a service follows its parent
 }
 

@@ -1,6 +1,7 @@
 """The log as a few words: a record, an appender, a reader. `MemoryLog` is the honest small one; Kafka is in `kafka`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import bisect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from topics.errors import Unavailable
@@ -23,6 +24,88 @@ class Record(NamedTuple):
     def next_offset(self) -> int:
         """Where a reader stands after this record; the only place that says `+ 1`."""
         return self.offset + 1
+
+
+class Stretch(NamedTuple):
+    """Records of one partition in the order of the log, column by column: no object per record is made on the way.
+
+    headers: per record the pairs as sent; a value may be None where the sender gave none.
+    """
+
+    topic: str
+    partition: int
+    offsets: list[int]
+    timestamps_ms: list[int]
+    keys: list[bytes | None]
+    headers: list[Sequence[tuple[str, bytes | None]]]
+    values: list[bytes]
+
+    @property
+    def next_offset(self) -> int:
+        """Where a reader stands after the last of these records."""
+        return self.offsets[-1] + 1
+
+    def upto(self, end: int) -> "Stretch":
+        """Its records below the offset `end`."""
+        count = bisect.bisect_left(self.offsets, end)
+        if count == len(self.offsets):
+            return self
+        return Stretch(
+            self.topic,
+            self.partition,
+            self.offsets[:count],
+            self.timestamps_ms[:count],
+            self.keys[:count],
+            self.headers[:count],
+            self.values[:count],
+        )
+
+    def record(self, place: int) -> Record:
+        """The record at this place of the columns."""
+        headers = tuple((name, value or b"") for name, value in self.headers[place])
+        stamp_ms, key, value = self.timestamps_ms[place], self.keys[place], self.values[place]
+        return Record(self.topic, self.partition, self.offsets[place], stamp_ms, key, headers, value)
+
+    def records(self) -> Iterator[Record]:
+        """Its records, one by one."""
+        return map(self.record, range(len(self.offsets)))
+
+
+def stretches_of(records: Iterable[Record]) -> list[Stretch]:
+    """The records as stretches, one per partition; those of a partition stay in their order."""
+    parts: dict[TopicPartition, Stretch] = {}
+    for topic, partition, offset, timestamp_ms, key, headers, value in records:
+        stretch = parts.get((topic, partition))
+        if stretch is None:
+            stretch = parts[topic, partition] = Stretch(topic, partition, [], [], [], [], [])
+        stretch.offsets.append(offset)
+        stretch.timestamps_ms.append(timestamp_ms)
+        stretch.keys.append(key)
+        stretch.headers.append(headers)
+        stretch.values.append(value)
+    return list(parts.values())
+
+
+def joined(parts: Iterable[Stretch]) -> list[Stretch]:
+    """One stretch per partition, of parts that came one after the other. The first part of each is extended."""
+    whole: dict[TopicPartition, Stretch] = {}
+    for part in parts:
+        before = whole.setdefault((part.topic, part.partition), part)
+        if before is not part:
+            assert before.next_offset <= part.offsets[0], f"{part.topic}-{part.partition}: {part.offsets[0]} came again"
+            before.offsets.extend(part.offsets)
+            before.timestamps_ms.extend(part.timestamps_ms)
+            before.keys.extend(part.keys)
+            before.headers.extend(part.headers)
+            before.values.extend(part.values)
+    return list(whole.values())
+
+
+class Identity(NamedTuple):
+    """Which log this is: the cluster's own id, and its own id of each topic, new when a topic is made anew."""
+
+    cluster: str
+    topic_ids: dict[str, str]
 
 
 class Watermarks(NamedTuple):
@@ -71,6 +154,9 @@ class Reader(Protocol):
     def read(self, records_max: int, timeout_s: float) -> list[Record]:
         """Up to `records_max` records, in order per partition; empty when none came in `timeout_s`."""
 
+    def read_stretches(self, records_max: int, timeout_s: float) -> list[Stretch]:
+        """As `read`, column by column; none is empty."""
+
     def close(self) -> None:
         """Let go of the partitions."""
 
@@ -89,6 +175,12 @@ class Log(Protocol):
 
     def offsets_at(self, topic: str, timestamp_ms: int) -> dict[TopicPartition, int]:
         """Per partition the first offset stamped at or after `timestamp_ms`, else its end. Raises Unavailable."""
+
+    def identity(self, topics: Iterable[str]) -> Identity:
+        """Which log this is, and the ids of `topics`. Raises Unavailable for an unknown topic."""
+
+    def records_at(self, places: Mapping[TopicPartition, int]) -> dict[TopicPartition, Record]:
+        """The first record at or after each place; every place lies below its high watermark. Raises Unavailable."""
 
     def appender(self) -> Appender:
         """A new appender."""
@@ -128,6 +220,14 @@ class MemoryLog:
             (topic, number): next((r.offset for r in records if r.timestamp_ms >= timestamp_ms), len(records))
             for number, records in enumerate(self._topic(topic))
         }
+
+    def identity(self, topics: Iterable[str]) -> Identity:
+        """A log in memory is a cluster of its own; a topic's id is its name."""
+        return Identity("memory", {topic: topic for topic in topics if self._topic(topic) is not None})
+
+    def records_at(self, places: Mapping[TopicPartition, int]) -> dict[TopicPartition, Record]:
+        """The records at these places."""
+        return {(topic, number): self._topic(topic)[number][offset] for (topic, number), offset in places.items()}
 
     def appender(self) -> "MemoryAppender":
         """A new appender."""
@@ -201,6 +301,10 @@ class MemoryReader:
                 records += part
                 self._positions[topic, number] = part[-1].next_offset
         return records
+
+    def read_stretches(self, records_max: int, timeout_s: float) -> list[Stretch]:
+        """As `read`, column by column."""
+        return stretches_of(self.read(records_max, timeout_s))
 
     def close(self) -> None:
         """Nothing to let go."""

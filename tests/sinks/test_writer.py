@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 import threading
 import time
@@ -8,18 +9,16 @@ from typing import Any, Self
 import pyarrow as pa
 import pytest
 
-from sinks.batch import OffsetOutsideLog, cut
-from sinks.delivery import Delivery
 from sinks.migrate import migrate
 from sinks.tables import StoreUnavailable, Tables
 from sinks.writer import SinkWriter
 from tapefold.local.store.process import LocalStore
 from topics.catalog import SINK_TOPICS
-from topics.errors import Unavailable
-from topics.log import MemoryLog, Watermarks
+from topics.log import MemoryLog
 
 RAW = "raw.kalshi.ws"
 MIGRATIONS = Path(__file__).parents[2] / "clickhouse" / "migrations"
+OWNERS = itertools.count()
 NOW_NS = 1_786_000_000_000_000_000
 
 
@@ -90,15 +89,33 @@ def writer(log: MemoryLog, tables: Tables, journal: Journal | None = None, **opt
             "now_ns": lambda: NOW_NS,
             "logger": journal or Journal(),
             "code_version": "v1",
+            "owner": f"writer-{next(OWNERS)}",
             "batch_wait_s": 0.05,
             **options,
         },
     )
 
 
-def delivery(tables: Tables, now_ns: int = NOW_NS) -> Delivery:
-    """The steps alone, to stop between them."""
-    return Delivery(tables, now_ns=lambda: now_ns, logger=Journal(), code_version="v1")
+class KilledHere(BaseException):
+    """What a failpoint raises in these tests: nothing catches it, as nothing catches a SIGKILL."""
+
+
+def dying(place: str, passings: int = 1) -> Callable[[str], None]:
+    """A failpoint at which a writer ends."""
+    left = [passings]
+
+    def hit(name: str) -> None:
+        left[0] -= name == place
+        if not left[0]:
+            raise KilledHere
+
+    return hit
+
+
+def killed_at(place: str, log: MemoryLog, tables: Tables, passings: int = 1, **options: Any) -> None:
+    """Run a writer until it is killed at a place."""
+    with pytest.raises(KilledHere):
+        writer(log, tables, hit=dying(place, passings), **options).run(threading.Event())
 
 
 class Running:
@@ -202,39 +219,55 @@ def test_a_new_writer_goes_on_at_the_commit_rows(tables: Tables, log: MemoryLog)
 def test_positions_belong_to_a_sink(tables: Tables, log: MemoryLog) -> None:
     """Another sink on the same store begins at the log's start."""
     fill(log, 4)
-    first = delivery(tables)
-    first.deliver(cut(log.reader(first.assign(log, [RAW])).read(99, 0), first.positions()))
-    other = Delivery(tables, now_ns=lambda: NOW_NS, logger=Journal(), code_version="v1", sink="other")
-    assert {(RAW, 0): 0, (RAW, 1): 0} == other.assign(log, [RAW])
-    assert {(RAW, 0): 2, (RAW, 1): 2} == delivery(tables).assign(log, [RAW])
+    with Running(writer(log, tables, topics=[RAW])) as running:
+        running.drained()
+    with Running(writer(log, tables, topics=[RAW], sink="other")) as running:
+        running.drained()
+    answer = tables.query_rows("SELECT sink, sum(rows) FROM tapefold.sink_commits GROUP BY sink ORDER BY sink")
+    assert [("main", 4), ("other", 4)] == [tuple(row) for row in answer.rows]
 
 
-@pytest.mark.parametrize("taken", [3, 10, 20])
-def test_a_kill_between_insert_and_commit_doubles_nothing(tables: Tables, log: MemoryLog, taken: int) -> None:
-    """The next process reads the same records in other cuts, and inserts only what bronze lacks."""
+PLACES = (
+    "sink.before_intent",
+    "sink.after_intent",
+    "sink.before_insert",
+    "sink.after_insert",
+    "sink.after_verify",
+    "sink.before_commit",
+    "sink.after_commit",
+)
+
+
+@pytest.mark.parametrize("passings", [1, 2])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_kill_anywhere_doubles_and_loses_nothing(
+    tables: Tables, log: MemoryLog, make: Any, place: str, passings: int
+) -> None:
+    """The next process would cut its batches otherwise, and finishes exactly what was begun, even if killed as well."""
     fill(log, 20)
-    killed = delivery(tables)
-    positions = killed.assign(log, [RAW])
-    killed.insert(cut(log.reader(positions).read(taken, 0), positions))
-    assert (taken, taken) == bronze(tables)
-    with Running(writer(log, tables, topics=[RAW], batch_rows_max=7)) as running:
+    log.appender().append("fact.trade", make.record("fact.trade", make.trade()).value, partition=0)
+    topics = [RAW, "fact.trade"]
+    killed_at(place, log, tables, passings, topics=topics, batch_rows_max=9)
+    if place in {"sink.before_insert", "sink.after_insert", "sink.after_verify", "sink.before_commit"}:
+        with contextlib.suppress(KilledHere):  # the adopting one finds nothing to insert where all rows are there
+            writer(log, tables, topics=topics, hit=dying(place)).run(threading.Event())
+    with Running(writer(log, tables, topics=topics, batch_rows_max=7)) as running:
         running.drained()
     assert (20, 20) == bronze(tables)
+    assert 1 == tables.query_rows("SELECT count() FROM tapefold.trades").rows[0][0]
+    for commits in chain(tables):
+        assert 0 == commits[0][0]
+        assert 10 == commits[-1][1] == sum(each[2] for each in commits)
+        assert all(left[1] == right[0] for left, right in itertools.pairwise(commits))
 
 
 @pytest.mark.parametrize(
     ("table", "fault"),
     [
-        ("raw_records", "before"),
-        ("raw_records", "after"),
-        ("raw_records", "half"),
-        ("raw_records", "token only"),
-        ("raw_records", "too many parts"),
-        ("trades", "before"),
-        ("trades", "after"),
-        ("sink_commits", "before"),
-        ("sink_commits", "after"),
-        ("sink_commits", "token only"),
+        (table, fault)
+        for table in ("sink_intents", "raw_records", "trades", "sink_commits")
+        for fault in ("before", "after", "half", "token only")
+        if (table, fault) not in {("sink_intents", "half"), ("sink_commits", "half"), ("trades", "half")}
     ],
 )
 def test_an_insert_of_unknown_end_leaves_each_row_once(
@@ -244,31 +277,11 @@ def test_an_insert_of_unknown_end_leaves_each_row_once(
     fill(log, 10)
     log.appender().append("fact.trade", make.record("fact.trade", make.trade()).value, partition=0)
     store = faulty((table, fault))
-    steps = delivery(store)
-    positions = steps.assign(log, [RAW, "fact.trade"])
-    batch = cut(log.reader(positions).read(99, 0), positions)
-    with pytest.raises(Unavailable):
-        steps.deliver(batch)
-    assert positions == steps.positions()
-    steps.deliver(batch, 1)
-    assert {(RAW, 0): 5, (RAW, 1): 5, ("fact.trade", 0): 1, ("fact.trade", 1): 0} == steps.positions()
+    with Running(writer(log, store, topics=[RAW, "fact.trade"])) as running:
+        running.drained()
+    assert [] == store.plan
     assert (10, 10) == bronze(store)
     assert [[(0, 5, 5)], [(0, 5, 5)]] == chain(store)
-    assert 1 == store.query_rows("SELECT count() FROM tapefold_api.trades").rows[0][0]
-
-
-def test_a_repeat_after_a_restart_uses_no_token_that_a_crash_may_have_emptied(
-    faulty: Callable[..., FaultyTables], log: MemoryLog, make: Any
-) -> None:
-    """A trade whose token the store kept and whose row it lost is inserted by the next process."""
-    log.appender().append("fact.trade", make.record("fact.trade", make.trade()).value, partition=0)
-    store = faulty(("trades", "token only"))
-    killed = delivery(store)
-    positions = killed.assign(log, ["fact.trade"])
-    killed.insert(cut(log.reader(positions).read(99, 0), positions))
-    assert 0 == store.query_rows("SELECT count() FROM tapefold.trades").rows[0][0]
-    following = delivery(store, NOW_NS + 1)
-    following.deliver(cut(log.reader(following.assign(log, ["fact.trade"])).read(99, 0), positions))
     assert 1 == store.query_rows("SELECT count() FROM tapefold.trades").rows[0][0]
 
 
@@ -328,34 +341,6 @@ def test_a_writer_may_start_before_the_schema_is_there(bare_store: Tables, log: 
         migrate(Tables(bare_store.url), MIGRATIONS, lambda: NOW_NS)
         running.drained()
     assert (3, 3) == bronze(bare_store)
-
-
-class Shifted(MemoryLog):
-    """A log that no longer, or not yet, holds all offsets."""
-
-    marks = Watermarks(0, 0)
-
-    def watermarks(self, topics: Any) -> dict[tuple[str, int], Watermarks]:
-        """The marks that the test sets."""
-        return {(topic, 0): self.marks for topic in topics}
-
-
-@pytest.mark.parametrize(
-    ("marks", "reason"),
-    [(Watermarks(3, 9), "offset_below_low_watermark"), (Watermarks(0, 1), "offset_above_high_watermark")],
-)
-def test_a_position_that_is_not_on_the_log_stops_the_writer(tables: Tables, marks: Watermarks, reason: str) -> None:
-    """The error is named, and not a row is written."""
-    log = Shifted()
-    log.create({RAW: {}}, 1)
-    log.appender().append(RAW, b"1")
-    log.appender().append(RAW, b"2")
-    steps = delivery(tables)
-    steps.deliver(cut(log.reader({(RAW, 0): 0}).read(9, 0), steps.assign(log, [RAW])))
-    log.marks = marks
-    with pytest.raises(OffsetOutsideLog, match=reason):
-        writer(log, tables, topics=[RAW]).run(threading.Event())
-    assert (2, 2) == bronze(tables)
 
 
 def test_a_record_is_readable_soon_after_it_stands_on_the_log(tables: Tables, log: MemoryLog, make: Any) -> None:

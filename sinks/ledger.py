@@ -1,0 +1,117 @@
+"""The sink's own tables in the store: intents, commits, accepted gaps. SQL and rows, no decisions."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from sinks import columns
+from sinks.assignment import Committed
+from sinks.batch import COMMITS, INTENTS, Round, Share, Tail, commit_rows, intent_rows
+from sinks.protocol import RoundSeen
+from sinks.tables import Tables
+from topics.log import Identity, TopicPartition
+
+GAPS = "sink_gaps"
+_COMMITTED = """
+SELECT topic, partition, max(next), argMax(cluster, next), argMax(topic_id, next),
+       argMax(toUnixTimestamp64Milli(tail_at), next), argMax(tail_crc32, next)
+FROM tapefold.sink_commits WHERE sink = {sink:String} GROUP BY topic, partition
+"""
+_GAPS = """
+SELECT topic, partition, max(next), argMax(topic_id, next) FROM tapefold.sink_gaps
+WHERE sink = {sink:String} GROUP BY topic, partition
+"""
+_LAST_ROUND = "SELECT max(round) FROM tapefold.sink_commits WHERE sink = {sink:String}"
+_ROUND = """
+SELECT 'intent', SHARE FROM tapefold.sink_intents WHERE sink = {sink:String} AND round = {round:UInt64}
+UNION ALL
+SELECT 'commit', SHARE FROM tapefold.sink_commits WHERE sink = {sink:String} AND round = {round:UInt64}
+UNION ALL
+SELECT 'passed', max(round), 0, '', 0, '', 0, 0, 0, 0, 0
+FROM tapefold.sink_commits WHERE sink = {sink:String} AND round > {round:UInt64}
+""".replace("SHARE", "round, attempt, owner, code, topic, partition, first, next, rows, checksum")
+
+
+class Ledger:
+    """The ledger of one sink. owner: this writer's own name, of no other and of no earlier one. now_ns: stamps rows."""
+
+    def __init__(self, tables: Tables, *, sink: str, now_ns: Callable[[], int]) -> None:
+        self._tables = tables
+        self._sink = sink
+        self._now_ns = now_ns
+
+    def committed(self) -> dict[TopicPartition, Committed]:
+        """Each partition's last commit, or the end of a gap accepted past it."""
+        known: dict[TopicPartition, Committed] = {}
+        for topic, number, position, cluster, topic_id, tail_ms, tail_crc32 in self._rows(_COMMITTED):
+            known[topic, number] = Committed(cluster, topic_id, position, Tail(tail_ms, tail_crc32))
+        for topic, number, position, topic_id in self._rows(_GAPS):
+            last = known.get((topic, number))
+            if last is None or last.next < position:
+                known[topic, number] = Committed(last.cluster if last else "", topic_id, position, None)
+        return known
+
+    def next_number(self) -> int:
+        """The number of the round after the last that is committed; the first is 1."""
+        return int(self._rows(_LAST_ROUND)[0][0]) + 1
+
+    def seen(self, number: int) -> RoundSeen:
+        """What stands under the number of a round."""
+        intents: dict[tuple[int, str], list[Share]] = {}
+        codes: dict[tuple[int, str], int] = {}
+        committed: dict[int, set[Share]] = {}
+        passed = False
+        answer = self._tables.query_rows(_ROUND, {"sink": self._sink, "round": number})
+        for kind, found, attempt, owner, code, *share in answer.rows:
+            if kind == "passed":
+                passed = found > number
+            elif kind == "intent":
+                intents.setdefault((attempt, owner), []).append(Share(*share))
+                codes[attempt, owner] = code
+            else:
+                committed.setdefault(attempt, set()).add(Share(*share))
+        rounds = (Round(number, *key, codes[key], tuple(sorted(set(shares)))) for key, shares in intents.items())
+        commit = tuple(sorted(committed[max(committed)])) if committed else None
+        return RoundSeen(tuple(rounds), commit, passed)
+
+    def write_intent(self, round_: Round, token: str, identity: Identity) -> None:
+        """Insert the rows of an intent."""
+        rows = intent_rows(round_, sink=self._sink, identity=identity, at_ns=self._now_ns())
+        self._tables.insert_arrow(INTENTS, rows, token)
+
+    def write_commit(self, round_: Round, token: str, identity: Identity, tails: Mapping[TopicPartition, Tail]) -> None:
+        """Insert the rows of a commit."""
+        rows = commit_rows(round_, tails, sink=self._sink, identity=identity, at_ns=self._now_ns())
+        self._tables.insert_arrow(COMMITS, rows, token)
+
+    def accept_gap(self, gap: "Gap") -> None:
+        """Write that a range is given up; said twice, it stands once."""
+        row = {
+            "sink": columns.labels([self._sink]),
+            "topic": columns.labels([gap.topic]),
+            "topic_id": columns.labels([gap.topic_id]),
+            "partition": columns.uint32([gap.partition]),
+            "first": columns.uint64([gap.first]),
+            "next": columns.uint64([gap.next]),
+            "reason": columns.labels([gap.reason]),
+            "note": columns.text([gap.note]),
+            "at": columns.time_ns([self._now_ns()]),
+        }
+        token = f"{GAPS}:{self._sink}:{gap.topic}:{gap.partition}:{gap.first}:{gap.next}"
+        self._tables.insert_arrow(GAPS, pa.table(row), token)
+
+    def _rows(self, query: str) -> list[tuple]:  # type: ignore[type-arg]  # as the store gives them
+        return [tuple(row) for row in self._tables.query_rows(query, {"sink": self._sink}).rows]
+
+
+class Gap(NamedTuple):
+    """The offsets [first, next) that an operator gives up, the error answered with that, and what was said."""
+
+    topic: str
+    topic_id: str
+    partition: int
+    first: int
+    next: int
+    reason: str
+    note: str

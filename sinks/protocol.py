@@ -1,0 +1,318 @@
+"""How a sink brings one round of records into the tables, exactly, whoever else tries to. Pure: events in, commands out.
+
+A round is a set of offset ranges, one per partition, under a number. Its steps:
+
+1. intent: the ranges are written under the round's number with a token that the store takes once. What is then read
+   is the winner, whoever wrote it; who lost adopts it, so two writers behave as one.
+2. insert: the rows of exactly these ranges, with tokens made of the round. Who adopts, or does not know how an insert
+   of its own ended, looks first and inserts what is lacking under the same token: an insert that lands late is the same.
+3. verify: the tables are read back. Rows that an acknowledged insert did not leave get the next token, since the store
+   may remember a token of rows that it lost.
+4. commit: one row per partition, again under a token that is taken once, read back. Then the next round may begin.
+
+Any failure leads back to the reading of the round, after a wait. Nothing here knows a clock: the time is an argument.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from sinks.batch import Round, Share, restricted, token
+from topics.errors import Refused
+from topics.log import TopicPartition
+
+ATTEMPTS_MAX = 8  # of one statement that the store acknowledges and does not keep
+RETRY_FIRST_NS = 200_000_000
+RETRY_MAX_NS = 5_000_000_000
+
+HaltReason = Literal[
+    "rows_do_not_stay",  # the store acknowledges inserts and the read-back does not find them
+    "content_mismatch",  # the store holds other content at these offsets
+    "intent_content_mismatch",  # the log no longer holds what the intent was made of
+    "intent_of_other_code",  # the rows of the intent were made by code whose rows differ from ours
+]
+_REMEDY: dict[HaltReason, str] = {
+    "rows_do_not_stay": "check the store's disk and its logs, then start the sink again",
+    "content_mismatch": "run `tapefold audit contiguity`, delete the wrong rows of bronze, start the sink again",
+    "intent_content_mismatch": "the log was cut or changed; run `tapefold audit contiguity --full` before anything else",
+    "intent_of_other_code": "start the version that wrote the intent once, let it drain, then upgrade",
+}
+
+
+class Halted(Refused):
+    """The round can not be finished by trying again."""
+
+    def __init__(self, reason: HaltReason, number: int, detail: str) -> None:
+        super().__init__(reason, number, detail)
+        self.reason: HaltReason = reason
+        self.number = number
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: round {self.number}: {self.detail}; {_REMEDY[self.reason]}"
+
+
+# --- commands: what the shell is to do next --------------------------------------------------------------------------
+
+
+class WriteIntent(NamedTuple):
+    """Insert these rows of `sink_intents`, with this token."""
+
+    round: Round
+    token: str
+
+
+class ReadRound(NamedTuple):
+    """Read the intents of this number, and the commits of this number and later."""
+
+    number: int
+
+
+class Load(NamedTuple):
+    """Read these ranges from the log and build their rows: another writer chose them."""
+
+    shares: tuple[Share, ...]
+
+
+class Insert(NamedTuple):
+    """Insert the rows of these tables, each with its token. lacking: only those that the last Verify did not find."""
+
+    tokens: Mapping[str, str]
+    lacking: bool
+
+
+class Verify(NamedTuple):
+    """Read all tables back."""
+
+
+class WriteCommit(NamedTuple):
+    """Insert these rows of `sink_commits`, with this token."""
+
+    round: Round
+    token: str
+
+
+class Wait(NamedTuple):
+    """Do nothing until then."""
+
+    until_ns: int
+
+
+class Finished(NamedTuple):
+    """The end.
+
+    committed: the round stands as `shares` say, by us or with our content. beaten: others have gone on, read the
+    positions anew. free: nobody has an intent under this number. void: it has one, and nothing of it may still be
+    written; go on with the next number.
+    """
+
+    outcome: Literal["committed", "beaten", "free", "void"]
+    shares: tuple[Share, ...] = ()
+
+
+Command = WriteIntent | ReadRound | Load | Insert | Verify | WriteCommit | Wait | Finished
+
+
+# --- events: how that ended ------------------------------------------------------------------------------------------
+
+
+class Done(NamedTuple):
+    """The store acknowledged the last write; or the wait is over."""
+
+
+class Failed(NamedTuple):
+    """The store did not answer, or not well: the end of the last command is unknown.
+
+    too_many_parts: it asks for fewer and larger inserts (code 252), so the wait is the longest at once.
+    """
+
+    too_many_parts: bool = False
+
+
+class RoundSeen(NamedTuple):
+    """What stands under the number. intents: by their attempt. commit: its ranges, None without one.
+
+    passed: a later number is committed.
+    """
+
+    intents: tuple[Round, ...]
+    commit: tuple[Share, ...] | None
+    passed: bool
+
+
+class Loaded(NamedTuple):
+    """The log's content of the ranges asked for, and the tables that have rows of it."""
+
+    shares: tuple[Share, ...]
+    tables: tuple[str, ...]
+
+
+class Verified(NamedTuple):
+    """The tables that lack rows; altered: what was found to be other than the log's, None when nothing was."""
+
+    lacking: frozenset[str]
+    altered: str | None = None
+
+
+Event = Done | Failed | RoundSeen | Loaded | Verified
+
+
+class Level(NamedTuple):
+    """How far a table is. repair: the number of inserts that were acknowledged and did not stay."""
+
+    repair: int = 0
+    acknowledged: bool = False
+
+
+class State(NamedTuple):
+    """A round under way.
+
+    proposal: what we would write, empty for one who only finishes what others began; tables: those with rows of it.
+    positions: what may be adopted begins here. doubt: rows may be there already, so look before the insert.
+    acknowledged: the last write of an intent or commit was. failures: steps that failed since the last that did not.
+    """
+
+    sink: str
+    owner: str
+    code: int
+    number: int
+    positions: Mapping[TopicPartition, int]
+    proposal: tuple[Share, ...]
+    tables: tuple[str, ...]
+    doubt: bool
+    phase: Literal["intent", "insert", "commit"] = "intent"
+    shares: tuple[Share, ...] = ()
+    attempt: int = 0
+    commit_attempt: int = 0
+    acknowledged: bool = False
+    levels: Mapping[str, Level] = {}
+    failures: int = 0
+    last: Command | None = None
+
+
+def begin(
+    *,
+    sink: str,
+    owner: str,
+    code: int,
+    number: int,
+    positions: Mapping[TopicPartition, int],
+    proposal: tuple[Share, ...] = (),
+    tables: tuple[str, ...] = (),
+    doubt: bool = False,
+) -> tuple[State, Command]:
+    """Begin the round `number`, or take it up: with a proposal by its intent, without one by reading."""
+    state = State(sink, owner, code, number, positions, proposal, tables, doubt)
+    return _told(state, _intent(state) if proposal else ReadRound(number))
+
+
+def step(state: State, event: Event, now_ns: int) -> tuple[State, Command]:
+    """The state after `event`, and what to do next. Raises Halted."""
+    match event:
+        case Failed():
+            grown_ns = RETRY_FIRST_NS << min(state.failures, 10)
+            wait_ns = RETRY_MAX_NS if event.too_many_parts else min(grown_ns, RETRY_MAX_NS)
+            failed = state._replace(failures=state.failures + 1, doubt=True, acknowledged=False)
+            return _told(failed, Wait(now_ns + wait_ns))
+        case Done():
+            return _after(state)
+        case RoundSeen():
+            return _seen(state._replace(failures=0), event)
+        case Loaded(shares, tables):
+            if shares != state.shares:
+                raise Halted("intent_content_mismatch", state.number, f"expected {state.shares}, was {shares}")
+            return _told(state._replace(tables=tables, failures=0, phase="insert"), Verify())
+        case Verified():
+            return _verified(state._replace(failures=0), event)
+
+
+def _after(state: State) -> tuple[State, Command]:
+    """What follows the end of a write or a wait."""
+    match state.last:
+        case Insert(tokens):
+            levels = dict(state.levels)
+            for table in tokens:
+                levels[table] = levels.get(table, Level())._replace(acknowledged=True)
+            return _told(state._replace(levels=levels, failures=0), Verify())
+        case Wait():
+            return _told(state, ReadRound(state.number))
+        case _:
+            return _told(state._replace(acknowledged=True, failures=0), ReadRound(state.number))
+
+
+def _seen(state: State, seen: RoundSeen) -> tuple[State, Command]:
+    """Someone's commit ends the round; else the intent that won says what to write."""
+    if seen.commit is not None:
+        same = bool(state.shares) and set(seen.commit) == set(state.shares)
+        return _told(state, Finished("committed", state.shares) if same else Finished("beaten"))
+    if seen.passed:
+        return _told(state, Finished("beaten"))
+    lost = int(state.acknowledged)  # the store took the write and has nothing of it: its token is spent
+    state = state._replace(acknowledged=False)
+    if state.phase == "commit":
+        return _commit(state._replace(commit_attempt=state.commit_attempt + lost))
+    if seen.intents:
+        return _adopt(state, max(seen.intents, key=lambda each: (each.attempt, each.owner)))
+    if not state.proposal:
+        return _told(state, Finished("free"))
+    state = state._replace(attempt=state.attempt + lost)
+    return _told(state, _intent(state))
+
+
+def _adopt(state: State, winner: Round) -> tuple[State, Command]:
+    if winner.owner == state.owner and winner.shares == state.proposal:
+        state = state._replace(shares=winner.shares, phase="insert")
+        if state.doubt:
+            return _told(state, Verify())
+        return _told(state, _insert(state, frozenset(state.tables), lacking=False))
+    if winner.code != state.code:
+        raise Halted("intent_of_other_code", state.number, f"expected rows of code {state.code}, was {winner.code}")
+    if not (shares := restricted(winner.shares, state.positions)):
+        return _told(state, Finished("void"))
+    known = shares == state.shares and state.phase == "insert"  # after a failure: their rows are built already
+    if known:
+        return _told(state, Verify())
+    return _told(state._replace(shares=shares, doubt=True, levels={}), Load(shares))
+
+
+def _verified(state: State, verified: Verified) -> tuple[State, Command]:
+    if verified.altered is not None:
+        raise Halted("content_mismatch", state.number, verified.altered)
+    if not verified.lacking:
+        return _commit(state._replace(phase="commit"))
+    levels = dict(state.levels)
+    for table in verified.lacking:
+        if (level := levels.get(table, Level())).acknowledged:
+            levels[table] = Level(level.repair + 1)
+            if level.repair + 1 > ATTEMPTS_MAX:
+                detail = f"{table} lost them {ATTEMPTS_MAX} times: {', '.join(map(str, state.shares))}"
+                raise Halted("rows_do_not_stay", state.number, detail)
+    state = state._replace(levels=levels)
+    return _told(state, _insert(state, verified.lacking, lacking=True))
+
+
+def _insert(state: State, tables: frozenset[str], *, lacking: bool) -> Insert:
+    tokens = {}
+    for table in state.tables:
+        if table in tables:
+            repair = state.levels.get(table, Level()).repair
+            tokens[table] = token(f"{state.sink}:{state.number}", table, state.shares, repair)
+    return Insert(tokens, lacking)
+
+
+def _intent(state: State) -> WriteIntent:
+    if state.attempt > ATTEMPTS_MAX:
+        raise Halted("rows_do_not_stay", state.number, f"sink_intents lost the intent {ATTEMPTS_MAX} times")
+    proposed = Round(state.number, state.attempt, state.owner, state.code, state.proposal)
+    return WriteIntent(proposed, token(f"{state.sink}:{state.number}", "intent", (), state.attempt))
+
+
+def _commit(state: State) -> tuple[State, Command]:
+    if state.commit_attempt > ATTEMPTS_MAX:
+        raise Halted("rows_do_not_stay", state.number, f"sink_commits lost the commit {ATTEMPTS_MAX} times")
+    committed = Round(state.number, state.commit_attempt, state.owner, state.code, state.shares)
+    command = WriteCommit(committed, token(f"{state.sink}:{state.number}", "commit", (), state.commit_attempt))
+    return _told(state, command)
+
+
+def _told(state: State, command: Command) -> tuple[State, Command]:
+    return state._replace(last=command), command

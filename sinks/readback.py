@@ -1,0 +1,137 @@
+"""Reads back what was inserted: bronze by offset and checksum, the other tables by the identity of their rows.
+
+Bronze is compared byte for byte in one aggregate query; only where that differs are its rows looked at one by one. The
+other tables collapse repeats, so there the question is whether each identity is present.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sinks.batch import Share, where
+from sinks.checksum import ROW_HASH_SQL, Hashes
+from sinks.rows import RAW_RECORDS, Built
+from sinks.tables import Tables
+from topics.log import TopicPartition
+
+_IDENTITIES = """
+SELECT tables.name, tables.sorting_key, columns.name, columns.type
+FROM system.tables AS tables INNER JOIN system.columns AS columns
+    ON tables.database = columns.database AND tables.name = columns.table
+WHERE tables.database = 'tapefold' AND columns.is_in_sorting_key
+"""
+# HASH and RANGES are set in: the first is a constant, the second made of numbers and quoted names.
+_SUMS = (
+    "SELECT _topic, _partition, count(), sum(HASH) FROM tapefold.raw_records WHERE RANGES GROUP BY _topic, _partition"
+).replace("HASH", ROW_HASH_SQL)
+_EACH = "SELECT _offset, HASH AS hash FROM tapefold.raw_records WHERE RANGES".replace("HASH", ROW_HASH_SQL)
+
+
+class Found(NamedTuple):
+    """What a read-back showed. lacking: table -> the rows to insert again. altered: the first row that is another one.
+
+    doubled: rows of bronze that stand more than once; its engine removes them in time, FINAL hides them at once.
+    """
+
+    lacking: dict[str, pa.Table]
+    altered: str | None
+    doubled: int
+
+
+class Readback:
+    """Compares the tables with what was built for them."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._identities: dict[str, list[tuple[str, str]]] = {}
+
+    def look(self, built: Built, shares: Sequence[Share]) -> Found:
+        """What is lacking, altered or doubled of `built`, which holds the records of `shares`."""
+        lacking: dict[str, pa.Table] = {}
+        altered: str | None = None
+        doubled = 0
+        for table, rows in built.tables.items():
+            if table == RAW_RECORDS:
+                mask, altered, doubled = self._bronze(built, shares)
+                if mask is not None:
+                    lacking[table] = rows.filter(pa.array(mask))
+            elif not self._all_present(table, rows):
+                lacking[table] = rows
+        return Found(lacking, altered, doubled)
+
+    def _bronze(self, built: Built, shares: Sequence[Share]) -> tuple[np.ndarray | None, str | None, int]:
+        """Which bronze rows are lacking (None: none is), which is altered, how many are doubled."""
+        ranges = {(each.topic, each.partition): each for each in shares if (each.topic, each.partition) in built.spans}
+        sums = {
+            (topic, number): (count, checksum)
+            for topic, number, count, checksum in self._tables.query_rows(
+                _SUMS.replace("RANGES", _bronze_where(ranges.values()))
+            ).rows
+        }
+        mask: np.ndarray | None = None
+        doubled = 0
+        for partition, share in ranges.items():
+            count, checksum = sums.get(partition, (0, 0))
+            if (count, checksum) == (share.rows, share.checksum):
+                continue
+            first, end = built.spans[partition]
+            found = self._each(share)
+            offsets = built.tables[RAW_RECORDS]["_offset"].to_numpy()[first:end]
+            wrong = _altered(partition, offsets, built.hashes[first:end], found)
+            if wrong is not None:
+                return mask, wrong, doubled
+            there = np.isin(offsets, found[0])
+            doubled += len(found[0]) - int(there.sum())
+            if not there.all():
+                mask = np.zeros(len(built.hashes), bool) if mask is None else mask
+                mask[first:end] = ~there
+        return mask, None, doubled
+
+    def _each(self, share: Share) -> tuple[Hashes, Hashes]:
+        """Offset and hash of every physical row of a range, sorted."""
+        answer = self._tables.query_arrow(_EACH.replace("RANGES", _bronze_where([share])))
+        offsets, hashes = answer["_offset"].to_numpy(), answer["hash"].to_numpy()
+        order = np.argsort(offsets, kind="stable")
+        return offsets[order], hashes[order]
+
+    def _all_present(self, table: str, rows: pa.Table) -> bool:
+        if table not in self._identities:
+            self._identities = self._read_identities()
+        identity = self._identities[table]
+        names = [name for name, _ in identity]
+        keys = pa.table({name: _plain(rows[name]) for name in names}).group_by(names).aggregate([])
+        return self._tables.distinct_present(table, keys, [kind for _, kind in identity]) == len(keys)
+
+    def _read_identities(self) -> dict[str, list[tuple[str, str]]]:
+        """Table -> the columns by which its rows replace each other, with their types."""
+        kinds: dict[str, dict[str, str]] = {}
+        orders: dict[str, list[str]] = {}
+        for table, sorting_key, column, kind in self._tables.query_rows(_IDENTITIES).rows:
+            kinds.setdefault(table, {})[column] = kind
+            orders[table] = sorting_key.split(", ")
+        return {table: [(name, kinds[table][name]) for name in names] for table, names in orders.items()}
+
+
+def _altered(partition: TopicPartition, offsets: Hashes, hashes: Hashes, found: tuple[Hashes, Hashes]) -> str | None:
+    """The first row in the store whose content is not the log's, or that the log does not have."""
+    topic, number = partition
+    expected = dict(zip(offsets.tolist(), hashes.tolist(), strict=True))
+    for offset, was in zip(found[0].tolist(), found[1].tolist(), strict=True):
+        if offset not in expected:
+            return f"{topic}-{number} offset {offset}: expected no record, was one"
+        if expected[offset] != was:
+            return f"{topic}-{number} offset {offset}: expected hash {expected[offset]:016x}, was {was:016x}"
+    return None
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A dictionary column as its values: grouping and the wire take both, but not mixed."""
+    return pc.cast(column, column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _bronze_where(shares: Iterable[Share]) -> str:
+    ranges = [(each.topic, each.partition, each.first, each.next) for each in shares]
+    return where(ranges, "_topic", "_partition", "_offset")
