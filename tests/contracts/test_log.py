@@ -6,7 +6,7 @@ import pytest
 
 from topics.errors import TopicMismatch, Unavailable
 from topics.kafka import KafkaLog
-from topics.log import Log, MemoryLog, Record, Watermarks
+from topics.log import Log, MemoryLog, Record, Watermarks, joined
 
 
 @pytest.fixture(params=["memory", "kafka"])
@@ -110,3 +110,54 @@ def test_offsets_at_a_time_are_those_of_the_first_records_from_then_on(log, topi
     appender.flush()
     assert {(topic, 0): 0, (topic, 1): 1, (topic, 2): 1} == log.offsets_at(topic, 2_000)
     assert {(topic, 0): 0, (topic, 1): 2, (topic, 2): 1} == log.offsets_at(topic, 2_001)
+
+
+def test_records_come_column_by_column(log, topic):
+    """What `read` gives as records, `read_stretches` gives as columns, one stretch per partition."""
+    appender = log.appender()
+    for number in range(10):
+        appender.append(
+            topic,
+            b"%d" % number,
+            key=b"k" if number % 3 else None,
+            partition=number % 2,
+            headers=[("h", b"1")] * number,
+        )
+    appender.flush()
+    positions = {(topic, 0): 0, (topic, 1): 0}
+    expected = read_all(log, positions, 10)
+    reader = log.reader(positions)
+    parts = []
+    for _ in range(100):
+        parts += reader.read_stretches(1000, 0.2)
+        if sum(len(part.offsets) for part in parts) >= 10:
+            break
+    reader.close()
+    assert all(part.offsets for part in parts)
+    whole = joined(parts)
+    assert 2 == len(whole)
+    assert sorted(expected) == sorted(record for part in whole for record in part.records())
+    (one,) = (part for part in whole if part.partition == 1)
+    assert ([0, 1, 2], b"5") == (one.upto(3).offsets, one.upto(3).values[-1])
+    assert (5, one) == (one.next_offset, one.upto(99))
+
+
+def test_a_log_says_which_it_is(log, topic):
+    """The cluster has an id, and each topic one of its own; an unknown topic has none."""
+    identity = log.identity([topic])
+    assert identity.cluster
+    assert identity.topic_ids[topic]
+    assert identity == log.identity([topic])
+    with pytest.raises(Unavailable):
+        log.identity(["no-such-topic"])
+
+
+def test_single_records_are_looked_up(log, topic):
+    """One of each partition, wherever it stands."""
+    appender = log.appender()
+    for number in range(3_000):
+        appender.append(topic, b"%d" % number, partition=number % 2)
+    appender.flush()
+    found = log.records_at({(topic, 0): 700, (topic, 1): 1_499})
+    assert {(topic, 0): b"1400", (topic, 1): b"2999"} == {key: record.value for key, record in found.items()}
+    assert {} == log.records_at({})

@@ -3,17 +3,18 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from sinks.batch import commit_rows, cut
+from sinks.batch import Round, Share, intent_rows
 from sinks.tables import StatementRefused, StoreUnavailable, Tables
+from topics.log import Identity
 
 
 def test_an_insert_that_is_sent_twice_stands_once(tables: Tables, make: Any) -> None:
     """The driver repeats an INSERT by itself when the peer hangs up; its token is what makes that harmless."""
-    batch = cut([make.record("raw.kalshi.ws", b"x")], {("raw.kalshi.ws", 0): 0})
-    rows = commit_rows(batch, sink="main", cluster="", topic_ids={}, at_ns=make.t0_ns)
+    round_ = Round(1, 0, "me", 1, (Share("raw.kalshi.ws", 0, 0, 1, 1, 0),))
+    rows = intent_rows(round_, sink="main", identity=Identity("", {"raw.kalshi.ws": ""}), at_ns=make.t0_ns)
     for at_token, expected in (("t1", 1), ("t1", 1), ("t2", 2)):
-        tables.insert_arrow("sink_commits", rows, at_token)
-        assert expected == tables.query_rows("SELECT count() FROM tapefold.sink_commits").rows[0][0]
+        tables.insert_arrow("sink_intents", rows, at_token)
+        assert expected == tables.query_rows("SELECT count() FROM tapefold.sink_intents").rows[0][0]
 
 
 def test_a_query_that_is_wrong_is_told_from_a_store_that_is_away(tables: Tables) -> None:

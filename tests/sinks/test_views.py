@@ -28,7 +28,9 @@ def read(tables: Tables, columns: str, view: str, order: str = "1") -> list[tupl
 def test_the_columns_that_are_sent_are_those_of_the_tables(tables: Tables, make: Any) -> None:
     """Names agree in both directions; only computed columns are not sent."""
     sent = {table: [*(name for name, _, _ in rows.layout_of(table))] for table in [*layouts.LAYOUTS, "bars_1m_journal"]}
-    sent[rows.RAW_RECORDS] = rows.bronze_table([make.record("raw.kalshi.ws", b"")], {}).column_names
+    sent[rows.RAW_RECORDS] = rows.build([make.record("raw.kalshi.ws", b"")], topic_ids={}, code_version="v")[
+        rows.RAW_RECORDS
+    ].column_names
     for table, names in sent.items():
         answer = tables.query_rows(
             "SELECT name FROM system.columns WHERE database = 'tapefold' AND table = {table:String}"
@@ -175,7 +177,9 @@ def test_bronze_shows_every_offset_once_with_its_bytes(tables: Tables) -> None:
     record = Record("raw.kalshi.ws", 1, 5, 1_000, None, (("k", b"1"), ("k", b"\xff")), value)
     insert(tables, record, record._replace(timestamp_ms=1_000))
     for _ in range(2):  # a second physical row, as a zombie would leave it
-        tables.insert_arrow("raw_records", rows.bronze_table([record], {}), "another")
+        tables.insert_arrow(
+            "raw_records", rows.build([record], topic_ids={}, code_version="v")["raw_records"], "another"
+        )
     ((topic, offset, key, headers, digest),) = read(
         tables, "_topic, _offset, _key, arrayStringConcat(arrayMap(v -> hex(v), mapValues(_headers))), hex(value)",
         "raw_records",

@@ -1,0 +1,229 @@
+"""The protocol in a world that goes wrong in all the ways that were seen. Whatever fails names its seed."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sink_world import FAULTS, simulate
+
+from sinks import protocol
+from sinks.batch import Round, Share
+from sinks.protocol import Halted, begin, step
+
+SHARES = (Share("raw", 0, 0, 5, 5, 7),)
+OTHER = (Share("raw", 0, 0, 3, 3, 8),)
+
+
+def test_two_hundred_worlds() -> None:
+    """Kills at any step, two or three writers, lost answers, partial and late inserts, tokens without rows."""
+    happened: set[str] = set()
+    for seed in range(200):
+        happened |= simulate(seed).store.happened
+    assert set(FAULTS) == happened
+
+
+def test_rows_that_land_when_their_token_is_forgotten() -> None:
+    """A window far too small: rows may stand twice, which the table's engine removes; nothing is lost or forked."""
+    assert 0 < sum(simulate(seed, window=2).doubled() for seed in range(100))
+
+
+def test_tokens_that_a_power_loss_took() -> None:
+    """The store syncs rows and no tokens: after a power loss rows may stand twice; nothing is lost or forked."""
+    for seed in range(100):
+        simulate(seed, power_losses=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_ten_thousand_worlds() -> None:
+    """The long form."""
+    for seed in range(200, 10_200):
+        simulate(seed, power_losses=seed % 10 == 9)
+
+
+def _no_verify(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "_verified", lambda state, _: protocol._commit(state._replace(phase="commit")))
+
+
+def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = itertools.count()
+    monkeypatch.setattr(protocol, "token", lambda *_: str(next(numbers)))
+
+
+def _no_adoption(monkeypatch: pytest.MonkeyPatch) -> None:
+    def own(state: protocol.State, _: Round) -> tuple[protocol.State, protocol.Command]:
+        if not state.proposal:
+            return protocol._told(state, protocol.Finished("free"))
+        state = state._replace(shares=state.proposal, phase="insert")
+        return protocol._told(state, protocol._insert(state, frozenset(state.tables), lacking=False))
+
+    monkeypatch.setattr(protocol, "_adopt", own)
+
+
+def _no_readback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was acknowledged is taken for written."""
+    real = protocol._after
+
+    def trusting(state: protocol.State) -> tuple[protocol.State, protocol.Command]:
+        if isinstance(state.last, protocol.WriteIntent):
+            return protocol._adopt(state, state.last.round)
+        if isinstance(state.last, protocol.WriteCommit):
+            return protocol._told(state, protocol.Finished("committed", state.shares))
+        return real(state)
+
+    monkeypatch.setattr(protocol, "_after", trusting)
+
+
+@pytest.mark.parametrize("mutation", [_no_verify, _no_token, _no_adoption, _no_readback])
+def test_no_part_of_it_is_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, mutation: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """Without the read-back of rows, the tokens, the adoption, or the read-back of the ledger some world goes wrong."""
+    mutation(monkeypatch)
+    with pytest.raises((AssertionError, Halted), match=r"seed|round"):
+        _ = [simulate(seed) for seed in range(200)]
+
+
+def fresh(**changed: Any) -> tuple[protocol.State, protocol.Command]:
+    """A round that proposes SHARES."""
+    given = {
+        "sink": "s",
+        "owner": "me",
+        "code": 1,
+        "number": 4,
+        "positions": {("raw", 0): 0},
+        "proposal": SHARES,
+        "tables": ("raw_records", "trades"),
+        **changed,
+    }
+    return begin(**given)
+
+
+def run(state: protocol.State, *events: protocol.Event) -> list[protocol.Command]:
+    """The commands that answer these events."""
+    commands = []
+    for event in events:
+        state, command = step(state, event, 1_000)
+        commands.append(command)
+    return commands
+
+
+def mine(attempt: int = 0) -> protocol.RoundSeen:
+    """My own intent stands."""
+    return protocol.RoundSeen((Round(4, attempt, "me", 1, SHARES),), None, passed=False)
+
+
+NOTHING = protocol.RoundSeen((), None, passed=False)
+OK = protocol.Verified(frozenset())
+
+
+def test_the_straight_way() -> None:
+    """Intent, its read-back, rows, their read-back, commit, its read-back."""
+    state, first = fresh()
+    assert isinstance(first, protocol.WriteIntent)
+    commands = run(
+        state,
+        protocol.Done(),
+        mine(),
+        protocol.Done(),
+        OK,
+        protocol.Done(),
+        protocol.RoundSeen((), SHARES, passed=False),
+    )
+    assert ["ReadRound", "Insert", "Verify", "WriteCommit", "ReadRound", "Finished"] == [
+        type(each).__name__ for each in commands
+    ]
+    assert not commands[1].lacking
+    assert protocol.Finished("committed", SHARES) == commands[-1]
+
+
+def test_the_loser_adopts_what_the_winner_proposed() -> None:
+    """It reads the winner's ranges, looks first, and inserts what is lacking under the winner's tokens."""
+    state, _ = fresh()
+    seen = protocol.RoundSeen((Round(4, 0, "other", 1, OTHER),), None, passed=False)
+    lacking = protocol.Verified(frozenset({"trades"}))
+    commands = run(state, protocol.Done(), seen, protocol.Loaded(OTHER, ("raw_records", "trades")), lacking)
+    assert [protocol.Load(OTHER), protocol.Verify()] == commands[1:3]
+    winner, _ = fresh(owner="other", proposal=OTHER)
+    theirs = run(winner, protocol.Done(), seen)[-1]
+    assert commands[-1] == protocol.Insert({"trades": theirs.tokens["trades"]}, lacking=True)
+
+
+def test_rows_that_did_not_stay_get_another_token() -> None:
+    """The store took the insert and has no rows: its token is spent. An unknown end keeps its token."""
+    state, _ = fresh()
+    lacking = protocol.Verified(frozenset({"raw_records"}))
+    commands = run(state, protocol.Done(), mine(), protocol.Done(), lacking, protocol.Done(), lacking)
+    inserts = [each for each in commands if isinstance(each, protocol.Insert)]
+    assert 3 == len({each.tokens["raw_records"] for each in inserts})
+    commands = run(state, protocol.Done(), mine(), protocol.Failed(), protocol.Done(), mine(), lacking)
+    assert isinstance(commands[2], protocol.Wait)
+    assert inserts[0].tokens["raw_records"] == commands[-1].tokens["raw_records"]
+
+
+def test_an_intent_that_the_store_took_and_lost_is_written_again() -> None:
+    """Its token is spent; one whose end is unknown keeps its token."""
+    state, first = fresh()
+    again = run(state, protocol.Done(), NOTHING)[-1]
+    assert (0, 1) == (first.round.attempt, again.round.attempt)
+    assert first.token != again.token
+    assert first.token == run(state, protocol.Failed(), protocol.Done(), NOTHING)[-1].token
+
+
+def test_waits_grow_to_a_bound_and_begin_anew_after_an_answer() -> None:
+    """0.2 s doubled up to 5 s; a store with too many parts is left alone for 5 s at once."""
+    state, _ = fresh()
+    waits = []
+    for _ in range(8):
+        state, wait = step(state, protocol.Failed(), 0)
+        waits.append(wait.until_ns / 1e9)
+        state, _ = step(state, protocol.Done(), 0)
+    assert [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0] == waits
+    state, _ = step(state, NOTHING, 0)
+    assert protocol.Wait(200_000_000) == step(state, protocol.Failed(), 0)[1]
+    assert protocol.Wait(5_000_000_000) == step(state, protocol.Failed(too_many_parts=True), 0)[1]
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ((protocol.RoundSeen((Round(4, 0, "x", 2, OTHER),), None, passed=False),), "intent_of_other_code"),
+        (
+            (
+                protocol.RoundSeen((Round(4, 0, "x", 1, OTHER),), None, passed=False),
+                protocol.Loaded((OTHER[0]._replace(checksum=9),), ("raw_records",)),
+            ),
+            "intent_content_mismatch",
+        ),
+        ((mine(), protocol.Done(), protocol.Verified(frozenset(), "raw-0 offset 3: ...")), "content_mismatch"),
+        (
+            (mine(), protocol.Done(), *[protocol.Verified(frozenset({"trades"})), protocol.Done()] * 9),
+            "rows_do_not_stay",
+        ),
+    ],
+)
+def test_what_trying_again_can_not_mend_stops_by_name(events: tuple[protocol.Event, ...], reason: str) -> None:
+    """Each of these needs an operator, and the message says what to do."""
+    state, _ = fresh()
+    with pytest.raises(Halted, match=rf"^{reason}: round 4: .*; \w+"):
+        run(state, protocol.Done(), *events)
+
+
+def test_what_others_committed_is_not_written_again() -> None:
+    """A round that is committed otherwise, or passed, sends a writer back to the positions."""
+    state, _ = fresh()
+    for seen in (protocol.RoundSeen((), OTHER, passed=False), protocol.RoundSeen((), None, passed=True)):
+        assert [protocol.Finished("beaten")] == run(state, protocol.Done(), seen)[1:]
+
+
+def test_an_intent_of_stopped_partitions_is_passed_over() -> None:
+    """Nothing of it may be written; the others of a round may."""
+    state, first = fresh(proposal=(), positions={("raw", 1): 2})
+    assert protocol.ReadRound(4) == first
+    both = (*SHARES, Share("raw", 1, 2, 4, 2, 9))
+    only = protocol.RoundSeen((Round(4, 0, "x", 1, SHARES),), None, passed=False)
+    assert [protocol.Finished("void")] == run(state, only)
+    seen = protocol.RoundSeen((Round(4, 0, "x", 1, both),), None, passed=False)
+    assert [protocol.Load(both[1:])] == run(state, seen)
+    assert [protocol.Finished("free")] == run(state, NOTHING)
