@@ -111,7 +111,7 @@ class Readback:
         orders: dict[str, list[str]] = {}
         for table, sorting_key, column, kind in self._tables.query_rows(_IDENTITIES).rows:
             kinds.setdefault(table, {})[column] = kind
-            orders[table] = sorting_key.split(", ")
+            orders[table] = sorting_key.removeprefix("(").removesuffix(")").split(", ")
         return {table: [(name, kinds[table][name]) for name in names] for table, names in orders.items()}
 
 

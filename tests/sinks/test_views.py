@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sinks import layouts, rows
+from sinks.readback import Readback
 from sinks.tables import Tables
 from topics.events import Market, Tick
 from topics.log import Record
@@ -185,3 +186,11 @@ def test_bronze_shows_every_offset_once_with_its_bytes(tables: Tables) -> None:
         "raw_records",
     )  # fmt: skip
     assert ("raw.kalshi.ws", 5, None, "31FF", value.hex().upper()) == (topic, offset, key, headers, digest)
+
+
+def test_the_identity_of_every_table_is_among_its_columns(tables: Tables, make: Any) -> None:
+    """The sink reads a table back by the columns that its rows are replaced by: all of them are sent."""
+    identities = Readback(tables)._read_identities()
+    for table in [*layouts.LAYOUTS, "bars_1m_journal"]:
+        sent = {name for name, _, _ in rows.layout_of(table)}
+        assert set() == {name for name, _ in identities[table]} - sent, table
