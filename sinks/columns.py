@@ -4,12 +4,14 @@ Every maker raises ValueError or OverflowError for a value that its ClickHouse c
 (pyarrow's own errors are of these kinds).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from topics.events import Cause
 
 Column = Callable[[Sequence[Any]], pa.Array]
 
@@ -18,6 +20,10 @@ _DECIMAL_LIMIT = 10**_DECIMAL_DIGITS
 _TIME = pa.timestamp("ns", "UTC")
 _HEADERS = pa.map_(pa.string(), pa.binary())
 _TEXTS = pa.list_(pa.string())
+_WHOLE_BY_NAME = pa.map_(pa.string(), pa.int64())
+_PLACES = pa.list_(
+    pa.struct({"topic": pa.string(), "partition": pa.uint32(), "offset": pa.uint64(), "place": pa.uint32()})
+)
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _TIMESTAMP_MS_MAX = (2**63 - 1) // _NS_PER_MS
@@ -109,6 +115,21 @@ def texts(values: Sequence[Sequence[str]]) -> pa.Array:
 def one_label(value: str, count: int) -> pa.Array:
     """One value `count` times -> LowCardinality(String)."""
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([value], pa.string()))
+
+
+def whole_by_name(values: Sequence[Mapping[str, int]]) -> pa.Array:
+    """Whole numbers by name -> Map(String, Int64), sorted by name."""
+    return pa.array([sorted(value.items()) for value in values], _WHOLE_BY_NAME)
+
+
+def share(values: Sequence[float | None]) -> pa.Array:
+    """Shares of one -> Float64."""
+    return pa.array(values, pa.float64())
+
+
+def places(values: Sequence[Sequence[Cause]]) -> pa.Array:
+    """Places on the raw log -> Array(Tuple(topic String, partition UInt32, offset UInt64, place UInt32))."""
+    return pa.array([[(c.topic, c.partition, c.offset, c.index) for c in causes] for causes in values], _PLACES)
 
 
 def raw(values: Sequence[bytes | None]) -> pa.Array:

@@ -3,7 +3,7 @@
 The columns are named as in `clickhouse/migrations/`. A source with many tables keeps them in a module of its own.
 """
 
-from sinks import columns, layouts_tws, layouts_weather, layouts_webhook
+from sinks import columns, layouts_asof, layouts_tws, layouts_weather, layouts_webhook
 from sinks.layout_parts import CAUSE, TIMES, Layout
 
 DEAD = "dead"
@@ -18,6 +18,7 @@ LAYOUTS: dict[str, Layout] = {
     **layouts_weather.LAYOUTS,
     **layouts_tws.LAYOUTS,
     **layouts_webhook.LAYOUTS,
+    **layouts_asof.LAYOUTS,
     "trades": (
         ("trade_id", "trade_id", columns.text),
         ("yes_price", "yes_price_e6", columns.price),

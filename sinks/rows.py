@@ -19,10 +19,11 @@ from sinks.checksum import Hashes, row_hashes, total
 from sinks.layout_parts import Layout
 from sinks.layouts import DEAD, LAYOUTS
 from topics import catalog
-from topics.codec import decode_bar, decode_book_top, decode_dead, decode_fact, decode_gap_row
+from topics.codec import decode_asof_forecast, decode_bar, decode_book_top, decode_dead, decode_fact, decode_gap_row
 from topics.errors import Reason
 from topics.events import Beat, Cause, Coverage, Market, Tick, Trade
 from topics.log import Record, Stretch, TopicPartition, stretches_of
+from topics.policies import Policy
 from topics.tws import TwsBar, TwsError, TwsOutage, TwsUnit
 from topics.weather import Climate, ClimateYear, Forecast, ForecastRun
 from topics.webhook import Webhook
@@ -69,12 +70,14 @@ _FACT_TABLES: dict[type, str] = {
     TwsOutage: "tws_outages",
     TwsError: "tws_errors",
     Webhook: "webhook_events",
+    Policy: "asof_policies",
 }
 # Beats stand on every topic of their source that watermarks are taken from: these show each of them once.
 _BEAT_TOPICS = frozenset({catalog.FACT_TRADE, catalog.FACT_FORECAST, catalog.FACT_CLIMATE})
 _ROW_TOPICS: dict[str, tuple[Decode, tuple[str, ...]]] = {
     catalog.BARS_1M: (decode_bar, ("bars_1m", "bars_1m_journal")),
     catalog.BOOKS: (decode_book_top, ("books",)),
+    catalog.ASOF_FORECAST: (decode_asof_forecast, ("mos_asof", "mos_asof_journal")),
     catalog.GAPS: (decode_gap_row, ("gaps",)),
     catalog.DEAD: (decode_dead, (DEAD,)),
 }
@@ -220,8 +223,8 @@ def _fitting(table: str, rows: list[Row], refused: list[Row], code_version: str)
 
 
 def layout_of(table: str) -> Layout:
-    """The layout of a table that is filled from structs; the journal of the bars has the columns of the bars."""
-    return LAYOUTS["bars_1m" if table == "bars_1m_journal" else table]
+    """The layout of a table that is filled from structs; a journal has the columns of its table."""
+    return LAYOUTS[table.removesuffix("_journal")]
 
 
 def _arrow(table: str, rows: Sequence[Row]) -> pa.Table:

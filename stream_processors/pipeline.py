@@ -10,8 +10,9 @@ from typing import TypeVar
 import msgspec
 
 from stream_processors.ingest import WATERMARK_TOPICS
-from stream_processors.operators import bars, books, watermark
+from stream_processors.operators import asof, bars, books, horizon, watermark
 from stream_processors.outputs import Output, dead
+from stream_processors.weather import Weather
 from topics.catalog import BARS_1M, BOOKS, FACT_BOOK, GAPS
 from topics.codec import decode_fact, encode
 from topics.domains import domain_of
@@ -23,7 +24,8 @@ from topics.units import NS_PER_MINUTE, NS_PER_S, minute_of
 T = TypeVar("T")
 _encode_state = msgspec.msgpack.Encoder().encode
 _decoders: dict[type, Callable[[bytes], object]] = {
-    kind: msgspec.msgpack.Decoder(kind).decode for kind in (books.State, watermark.State, bars.Market, bars.Minute)
+    kind: msgspec.msgpack.Decoder(kind).decode
+    for kind in (books.State, watermark.State, bars.Market, bars.Minute, asof.Day, horizon.State)
 }
 
 
@@ -83,6 +85,7 @@ class Batch:
         """Fold (offset, value) pairs; returns what to append, rows before nothing else depends on their order."""
         trades: dict[tuple[str, int], list[Trade]] = {}
         others: list[AnyFact] = []
+        offsets: list[int] = []
         for offset, value in values:
             try:
                 fact = decode_fact(value or b"")
@@ -91,6 +94,7 @@ class Batch:
                 continue
             if type(fact) is not Trade:
                 others.append(fact)
+                offsets.append(offset)
                 continue
             key = (fact.market_ticker, fact.event_ns // NS_PER_MINUTE)
             group = trades.get(key)
@@ -102,7 +106,8 @@ class Batch:
             self._trades(market_ticker, minute, group)
         self._advance(self._others(others))
         self._bars()
-        return self._outputs
+        weather = Weather(self._states, self._topic, self._partition, self._partitions)
+        return self._outputs + weather.fold(zip(offsets, others, strict=True))
 
     def _others(self, facts: Iterable[AnyFact]) -> list[Beat]:
         """Fold all that is no trade; returns the beats, which speak for all before them."""

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from sinks.tables import StatementRefused
-from tapefold import cli_tws, query, services, wiring
+from tapefold import cli_policy, cli_tws, query, services, wiring
 from tapefold import demo as demo_queries
 from tapefold.begin import service as _service
 from tapefold.begin import state_dir as _state_dir
@@ -39,6 +39,7 @@ simulate_app = typer.Typer(no_args_is_help=True, help="Simulate an upstream, in 
 simulate_app.command("tws")(cli_tws.simulate)
 app.add_typer(run_app, name="run")
 app.add_typer(simulate_app, name="simulate")
+app.add_typer(cli_policy.app, name="policy")
 
 StateDir = Annotated[Path, typer.Option("--state-dir", help="Folder of the broker, the store and the agents' states.")]
 Frames = Annotated[

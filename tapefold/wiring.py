@@ -23,12 +23,14 @@ from sinks.tables import Tables
 from stream_processors.app import changelog_topic
 from tapefold.local import kafka as local_kafka
 from tapefold.local.store import process as local_store
+from tapefold.policies import publish as publish_policies
 from tapefold.settings import Settings
 from topics import catalog
 from topics.errors import Refused, SettingsError, Unavailable
 from topics.failpoint import Hit
 from topics.failpoint import failpoints as make_failpoints
 from topics.kafka import RECORD_BYTES_MAX, KafkaLog
+from topics.policies import SHIPPED
 
 FAILPOINT_EXIT = 9  # as if killed; nothing is flushed, closed or said
 _FOREVER_MS = "9223372036854775807"
@@ -130,10 +132,11 @@ def topic_settings() -> dict[str, dict[str, str]]:
 
 
 def migrate(settings: Settings, log: KafkaLog, tables: Tables) -> tuple[list[str], list[str], int]:
-    """Create topics and tables; returns the names created and applied, and the schema version."""
+    """Create topics and tables, append the shipped policies; returns the names created and applied, and the version."""
     counts = log.partition_counts()
     partitions = counts.get(catalog.RAW_KALSHI_WS, settings.topic_partitions)
     created = log.create(topic_settings(), partitions)
+    publish_policies(log, SHIPPED)
     applied = migrate_tables(tables, settings.sql_dir / "migrations", now_ns)
     return created, applied, schema_version(tables)
 

@@ -26,8 +26,10 @@ FACT_FORECAST = "fact.forecast"
 FACT_CLIMATE = "fact.climate"
 FACT_BAR = "fact.bar"
 FACT_WEBHOOK = "fact.webhook"
+FACT_POLICY = "fact.policy"
 BARS_1M = "bars.1m"
 BOOKS = "books"
+ASOF_FORECAST = "asof.forecast"
 GAPS = "gaps"
 DEAD = "dead"
 
@@ -128,14 +130,40 @@ TOPICS: tuple[Topic, ...] = (
         "Every telling of every bar of TWS, what was fetched and what could not be, outages, errors.",
     ),
     Topic(FACT_WEBHOOK, "fact", "ingest", "provider and object id", "Webhook", "One event that a provider pushed."),
+    Topic(
+        FACT_POLICY,
+        "fact",
+        "tapefold.policies",
+        "none: a copy stands in each partition",
+        "Policy",
+        "As-of policies: when forecasts are asked for, and what counts as known then. A version never changes.",
+    ),
     Topic(BARS_1M, "derived", "fold", "join domain", "Bar", "One-minute bars, revised as facts arrive.", _WEEK_MS),
     Topic(BOOKS, "derived", "fold", "join domain", "BookTop", "Best levels after each change, by session.", _WEEK_MS),
+    Topic(
+        ASOF_FORECAST,
+        "derived",
+        "fold",
+        "station",
+        "AsofForecast",
+        "What each policy saw of each model at its as-of time, revised as facts arrive.",
+        _WEEK_MS,
+    ),
     Topic(GAPS, "derived", "fold", "join domain", "GapRow", "Gaps with the time of their repair.", _WEEK_MS),
     Topic(DEAD, "dead", "ingest, fold", "join domain or raw key", "Dead", "Refused records with reason and cause."),
 )
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
 RAW_TOPICS: tuple[str, ...] = tuple(t.name for t in TOPICS if t.group == "raw")
-FOLD_TOPICS: tuple[str, ...] = (FACT_TRADE, FACT_BOOK, FACT_MARKET, FACT_GAP, FACT_FORECAST, FACT_CLIMATE, FACT_BAR)
+FOLD_TOPICS: tuple[str, ...] = (
+    FACT_TRADE,
+    FACT_BOOK,
+    FACT_MARKET,
+    FACT_GAP,
+    FACT_FORECAST,
+    FACT_CLIMATE,
+    FACT_BAR,
+    FACT_POLICY,
+)
 SINK_TOPICS: tuple[str, ...] = tuple(t.name for t in TOPICS if t.name != FACT_BOOK)
 
 # Headers of raw records. All values are ASCII text, so that `kcat` shows them.

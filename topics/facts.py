@@ -1,8 +1,9 @@
 """All that may stand on a fact topic, of all sources. A source adds its union here."""
 
 from topics.events import AnyKalshi, Beat
+from topics.policies import Policy
 from topics.tws import AnyTwsFact
 from topics.weather import AnyWeather
 from topics.webhook import Webhook
 
-AnyFact = AnyKalshi | AnyTwsFact | AnyWeather | Webhook | Beat
+AnyFact = AnyKalshi | AnyTwsFact | AnyWeather | Policy | Webhook | Beat
