@@ -81,14 +81,14 @@ class Tables:
         self._lock = threading.Lock()
         self._client: Client | None = None
 
-    def insert_arrow(self, table: str, rows: pa.Table, token: str) -> int | None:
-        """Insert into `tapefold.<table>`; returns the rows that the store says it wrote, None when it does not say.
+    def insert_arrow(self, table: str, rows: pa.Table, token: str, database: str = DATABASE) -> int | None:
+        """Insert into `<database>.<table>`; returns the rows that the store says it wrote, None when it does not say.
 
         The same token within the table's window is written once. Raises StoreUnavailable, StatementRefused.
         """
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
         try:
-            summary = self._connected().insert_arrow(table, rows, database=DATABASE, settings=settings)
+            summary = self._connected().insert_arrow(table, rows, database=database, settings=settings)
         except ClickHouseError as error:
             raise self._failure(error) from error
         written = summary.summary.get("written_rows")

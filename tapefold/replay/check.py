@@ -1,0 +1,178 @@
+"""Replay = live: fold the tape up to explicit offsets, and compare the final rows with the live ones by hash.
+
+Live rows may know more than the cut when the stack runs. So rows that differ are folded on, up to a later cut: what
+stands still on the live side and is still not what the replay says, with all that live knew in it, differs.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from sinks.tables import Tables
+from tapefold import progress, wiring
+from tapefold.local import kafka as local_kafka
+from tapefold.replay import compare, workers
+from tapefold.replay.compare import Difference, Key, Table, Window
+from tapefold.replay.workers import Counts, Cut, Workers
+from tapefold.settings import Settings
+from topics.catalog import FOLD_TOPICS, RAW_TOPICS, SINK_TOPICS
+from topics.errors import Refused
+from topics.kafka import KafkaLog
+from topics.log import TopicPartition
+
+ROUNDS_MAX = 6
+ROUND_PAUSE_S = 2.0
+STILL_S = 120.0
+_POLL_S = 0.25
+_DEFAULT_GENERATION = "replay"
+
+Say = Callable[[str], None]
+_Found = dict[tuple[str, Key], tuple[int, int]]  # (table, key) -> hash of the live row and of the replayed one
+
+
+class Request(Struct, frozen=True):
+    """What to replay. topics: see `workers.topics_of`. generation: None drops the tables at the end.
+
+    window: rows of which event times are kept and compared; all before it is folded too, since rows depend on it.
+    """
+
+    topics: tuple[str, ...] = RAW_TOPICS
+    speed: float | None = None
+    window: Window = compare.EVERYTHING
+    generation: str | None = None
+    check: bool = False
+
+
+class Report(Struct, frozen=True):
+    """What came of it. tables: name -> rows and a hash of their content. moving: rows that live still changes."""
+
+    cut: dict[TopicPartition, tuple[int, int]]
+    counts: Counts
+    tables: dict[str, tuple[int, str]]
+    differences: list[Difference]
+    differing: int
+    moving: int
+    seconds: float
+
+
+@contextlib.contextmanager
+def opened_log(settings: Settings, state_dir: Path) -> Iterator[KafkaLog]:
+    """The running log, or the embedded broker, started for this question alone."""
+    if settings.kafka_bootstrap or local_kafka.running(state_dir) is not None:
+        yield wiring.open_log(settings, state_dir)
+        return
+    if not (state_dir / "kafka").is_dir():
+        raise Refused(f"no log is in {state_dir}; run `tapefold demo` or `tapefold up` first")
+    with local_kafka.LocalKafka(state_dir):
+        yield wiring.open_log(settings, state_dir)
+
+
+def run(settings: Settings, state_dir: Path, log: KafkaLog, store: Tables, request: Request, say: Say) -> Report:
+    """Replay into a generation, and compare it with the live tables if asked. Raises Refused, Unavailable."""
+    if request.check and set(request.topics) not in ({*RAW_TOPICS}, {*FOLD_TOPICS}):
+        raise Refused("--check: expected all raw topics or all fact topics, for rows depend on every one of them")
+    database = workers.database_of(request.generation or _DEFAULT_GENERATION)
+    tables = compare.tables_of(store)
+    if request.topics[0] in FOLD_TOPICS:
+        tables = [table for table in tables if table.name in {"bars_1m", "books", "gaps"}]
+    compare.create(store, database, tables)
+    begun_s = time.monotonic()
+    cut = _cut(log, store, request)
+    for (topic, number), (first, end) in sorted(cut.items()):
+        if first < end:
+            say(f"cut: {topic}-{number} [{first}, {end})")
+    plan = workers.tasks(
+        settings, state_dir, wiring.partitions_of(log), database=database,
+        tables=[table.name for table in tables], speed=request.speed,
+    )  # fmt: skip
+    fold = Workers(plan)
+    try:
+        counts = fold.fold(cut)
+        seconds = time.monotonic() - begun_s
+        found, moving = _checked(log, store, request, database, tables, fold, cut) if request.check else ({}, 0)
+        by_name = {table.name: table for table in tables}
+        shown = sorted(found)[: compare.SHOWN_MAX]
+        return Report(
+            cut,
+            counts,
+            {table.name: compare.count(store, database, table, request.window) for table in tables},
+            [compare.difference(store, database, tables, by_name[name], key) for name, key in shown],
+            len(found),
+            moving,
+            seconds,
+        )
+    finally:
+        fold.close()
+        if request.generation is None:
+            compare.drop(store, database)
+
+
+def _cut(log: KafkaLog, store: Tables, request: Request) -> dict[TopicPartition, tuple[int, int]]:
+    """All that the log holds now; for a comparison, live has taken it before we go on."""
+    cut = workers.cut_to_end(log, request.topics)
+    if request.check:
+        settle(log, store, cut)
+    return cut
+
+
+def settle(log: KafkaLog, store: Tables, cut: Cut) -> None:
+    """Wait until the agents and the sink have taken all before the cut, stage after stage. Raises Refused."""
+    ends = {partition: end for partition, (_, end) in cut.items()}
+    stages: list[tuple[str, Callable[[], int]]] = []
+    if any(topic in RAW_TOPICS for topic, _ in ends):
+        stages.append(("ingest", lambda: progress.group_behind(log, "ingest", ends)))
+    facts: dict[TopicPartition, int] = {}
+    rows: dict[TopicPartition, int] = {}
+    stages += [
+        ("fold", lambda: progress.group_behind(log, "fold", _once(facts, log, FOLD_TOPICS))),
+        ("sink", lambda: progress.sink_behind(store, _once(rows, log, SINK_TOPICS))),
+    ]
+    for stage, behind in stages:
+        least, moved_s = -1, time.monotonic()
+        while left := behind():
+            if least < 0 or left < least:
+                least, moved_s = left, time.monotonic()
+            elif time.monotonic() - moved_s > STILL_S:
+                raise Refused(f"{stage}: {left} records before the cut wait and nothing moves; run `tapefold up`")
+            time.sleep(_POLL_S)
+
+
+def _once(ends: dict[TopicPartition, int], log: KafkaLog, topics: Sequence[str]) -> dict[TopicPartition, int]:
+    """End offsets, read when a stage is first asked for: the stage before it is done by then."""
+    if not ends:
+        ends.update(progress.high(log, topics))
+    return ends
+
+
+def _checked(
+    log: KafkaLog, store: Tables, request: Request, database: str, tables: Sequence[Table], fold: Workers, cut: Cut
+) -> tuple[_Found, int]:
+    """Rows that differ for sure, and how many live was still changing when we gave up."""
+    found = _differing(store, database, tables, request.window)
+    for _ in range(ROUNDS_MAX):
+        later = workers.cut_to_end(log, request.topics)
+        more = {partition: (cut[partition][1], end) for partition, (_, end) in later.items()}
+        if not found or not any(first < end for first, end in more.values()):
+            return found, 0
+        time.sleep(ROUND_PAUSE_S)
+        settle(log, store, later)
+        fold.fold(more)
+        cut = later
+        again = _differing(store, database, tables, request.window)
+        stood = {row for row, (live, _) in again.items() if row in found and found[row][0] == live}
+        if stood == set(again):
+            return again, 0
+        found = again
+    sure = {row: hashes for row, hashes in found.items() if row in stood}
+    return sure, len(found) - len(sure)
+
+
+def _differing(store: Tables, database: str, tables: Sequence[Table], window: Window) -> _Found:
+    return {
+        (table.name, key): hashes
+        for table in tables
+        for key, hashes in compare.differing(store, database, table, window).items()
+    }
