@@ -11,10 +11,12 @@ import typer
 from rich.console import Console
 
 from sinks.tables import StatementRefused
-from tapefold import cli_policy, cli_tws, query, services, wiring
+from tapefold import cli_policy, cli_proofs, cli_tws, query, services, wiring
 from tapefold import demo as demo_queries
 from tapefold.begin import service as _service
 from tapefold.begin import state_dir as _state_dir
+from tapefold.cli_options import Speed, StateDir
+from tapefold.cli_options import speed_of as _speed
 from tapefold.local.errors import LocalError
 from tapefold.local.jars import ensure_jars
 from tapefold.local.store import server as store_server
@@ -37,15 +39,14 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pret
 run_app = typer.Typer(no_args_is_help=True, help="Run one service in this terminal.")
 simulate_app = typer.Typer(no_args_is_help=True, help="Simulate an upstream, in its own protocol.")
 simulate_app.command("tws")(cli_tws.simulate)
+app.add_typer(cli_proofs.app)
 app.add_typer(run_app, name="run")
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(cli_policy.app, name="policy")
 
-StateDir = Annotated[Path, typer.Option("--state-dir", help="Folder of the broker, the store and the agents' states.")]
 Frames = Annotated[
     list[Path], typer.Option("--frames", help="Recorded frames: NDJSON files (gzip or plain) or folders; repeatable.")
 ]
-Speed = Annotated[str, typer.Option(help="Recorded seconds per second: a number such as 1 or 60, or max.")]
 DropSeq = Annotated[int | None, typer.Option(help="Do not send the frame with this seq, once per subscription.")]
 Stall = Annotated[float | None, typer.Option(help="Fall silent once, for this many seconds.")]
 DisconnectEvery = Annotated[int | None, typer.Option(help="Cut the connection after every N frames.")]
@@ -62,18 +63,6 @@ Recorder = Annotated[
     str | None, typer.Option(help="Who recorded the files and stamped them; without it, the name of their folder.")
 ]
 Once = Annotated[bool, typer.Option("--once", help="End when the upstream has closed and every stage has drained.")]
-
-
-def _speed(text: str) -> float | None:
-    if text == "max":
-        return None
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not speed > 0:
-        raise typer.BadParameter(f"expected a number above 0, or max, was {text!r}", param_hint="--speed")
-    return speed
 
 
 @app.command()

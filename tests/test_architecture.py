@@ -19,7 +19,7 @@ DOORS = {
     "faust": {"stream_processors/app.py", "stream_processors/transport.py"},
     "httpx": {"producers/kalshi/rest.py"},
     "pydantic_settings": {"tapefold/settings.py"},
-    "typer": {"tapefold/cli.py", "tapefold/cli_policy.py", "tapefold/cli_tws.py"},
+    "typer": {f"tapefold/{name}.py" for name in ("cli", "cli_options", "cli_policy", "cli_proofs", "cli_tws")},
     "websockets": {"producers/kalshi/socket.py", f"{KALSHI}/server.py", f"{KALSHI}/link.py"},
 }
 

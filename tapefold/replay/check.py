@@ -15,7 +15,7 @@ from sinks.tables import Tables
 from tapefold import progress, wiring
 from tapefold.local import kafka as local_kafka
 from tapefold.replay import compare, workers
-from tapefold.replay.compare import Difference, Key, Table, Window
+from tapefold.replay.compare import Difference, Key, Window
 from tapefold.replay.workers import Counts, Cut, Workers
 from tapefold.settings import Settings
 from topics.catalog import FOLD_TOPICS, RAW_TOPICS, SINK_TOPICS
@@ -70,52 +70,88 @@ def opened_log(settings: Settings, state_dir: Path) -> Iterator[KafkaLog]:
         yield wiring.open_log(settings, state_dir)
 
 
-def run(settings: Settings, state_dir: Path, log: KafkaLog, store: Tables, request: Request, say: Say) -> Report:
-    """Replay into a generation, and compare it with the live tables if asked. Raises Refused, Unavailable."""
-    if request.check and set(request.topics) not in ({*RAW_TOPICS}, {*FOLD_TOPICS}):
-        raise Refused("--check: expected all raw topics or all fact topics, for rows depend on every one of them")
-    database = workers.database_of(request.generation or _DEFAULT_GENERATION)
-    tables = compare.tables_of(store)
-    if request.topics[0] in FOLD_TOPICS:
-        tables = [table for table in tables if table.name in {"bars_1m", "books", "gaps"}]
-    compare.create(store, database, tables)
-    begun_s = time.monotonic()
-    cut = _cut(log, store, request)
-    for (topic, number), (first, end) in sorted(cut.items()):
-        if first < end:
-            say(f"cut: {topic}-{number} [{first}, {end})")
-    plan = workers.tasks(
-        settings, state_dir, wiring.partitions_of(log), database=database,
-        tables=[table.name for table in tables], speed=request.speed,
-    )  # fmt: skip
-    fold = Workers(plan)
-    try:
-        counts = fold.fold(cut)
-        seconds = time.monotonic() - begun_s
-        found, moving = _checked(log, store, request, database, tables, fold, cut) if request.check else ({}, 0)
-        by_name = {table.name: table for table in tables}
-        shown = sorted(found)[: compare.SHOWN_MAX]
-        return Report(
-            cut,
-            counts,
-            {table.name: compare.count(store, database, table, request.window) for table in tables},
-            [compare.difference(store, database, tables, by_name[name], key) for name, key in shown],
-            len(found),
-            moving,
-            seconds,
+class Replay:
+    """One replay of a log beside the live tables of a store."""
+
+    def __init__(self, parts: tuple[Settings, Path, KafkaLog, Tables], request: Request, say: Say) -> None:
+        self._settings, self._state_dir, self._log, self._store = parts
+        if request.check and set(request.topics) not in ({*RAW_TOPICS}, {*FOLD_TOPICS}):
+            raise Refused("--check: expected all raw topics or all fact topics, for rows depend on every one of them")
+        self._request = request
+        self._say = say
+        self._database = workers.database_of(request.generation or _DEFAULT_GENERATION)
+        tables = compare.tables_of(self._store)
+        of_facts = request.topics[0] in FOLD_TOPICS
+        self._tables = [table for table in tables if not of_facts or table.name in {"bars_1m", "books", "gaps"}]
+
+    def run(self) -> Report:
+        """Replay into a generation, and compare it with the live tables if asked. Raises Refused, Unavailable."""
+        store, request = self._store, self._request
+        compare.create(store, self._database, self._tables)
+        begun_s = time.monotonic()
+        cut = workers.cut_to_end(self._log, request.topics)
+        if request.check:
+            settle(self._log, store, cut)
+        for (topic, number), (first, end) in sorted(cut.items()):
+            if first < end:
+                self._say(f"cut: {topic}-{number} [{first}, {end})")
+        fold = Workers(self._tasks())
+        try:
+            counts = fold.fold(cut)
+            seconds = time.monotonic() - begun_s
+            found, moving = self._checked(fold, cut) if request.check else ({}, 0)
+            by_name = {table.name: table for table in self._tables}
+            return Report(
+                cut,
+                counts,
+                {name: compare.count(store, self._database, table, request.window) for name, table in by_name.items()},
+                [
+                    compare.difference(store, self._database, self._tables, by_name[name], key)
+                    for name, key in sorted(found)[: compare.SHOWN_MAX]
+                ],
+                len(found),
+                moving,
+                seconds,
+            )
+        finally:
+            fold.close()
+            if request.generation is None:
+                compare.drop(store, self._database)
+
+    def _tasks(self) -> list[workers.Task]:
+        return workers.tasks(
+            self._settings,
+            self._state_dir,
+            wiring.partitions_of(self._log),
+            database=self._database,
+            tables=[table.name for table in self._tables],
+            speed=self._request.speed,
         )
-    finally:
-        fold.close()
-        if request.generation is None:
-            compare.drop(store, database)
 
+    def _checked(self, fold: Workers, cut: Cut) -> tuple[_Found, int]:
+        """Rows that differ for sure, and how many live was still changing when we gave up."""
+        found = self._differing()
+        sure: _Found = {}
+        for _ in range(ROUNDS_MAX):
+            later = workers.cut_to_end(self._log, self._request.topics)
+            more = {partition: (cut[partition][1], end) for partition, (_, end) in later.items()}
+            if not found or not any(first < end for first, end in more.values()):
+                return found, 0
+            time.sleep(ROUND_PAUSE_S)
+            settle(self._log, self._store, later)
+            fold.fold(more)
+            cut, before, found = later, found, self._differing()
+            sure = {row: hashes for row, hashes in found.items() if row in before and before[row][0] == hashes[0]}
+            if len(sure) == len(found):
+                return found, 0
+        return sure, len(found) - len(sure)
 
-def _cut(log: KafkaLog, store: Tables, request: Request) -> dict[TopicPartition, tuple[int, int]]:
-    """All that the log holds now; for a comparison, live has taken it before we go on."""
-    cut = workers.cut_to_end(log, request.topics)
-    if request.check:
-        settle(log, store, cut)
-    return cut
+    def _differing(self) -> _Found:
+        return {
+            (table.name, key): hashes
+            for table in self._tables
+            for key, hashes in compare.differing(self._store, self._database, table, self._request.window).items()
+        }
 
 
 def settle(log: KafkaLog, store: Tables, cut: Cut) -> None:
@@ -145,34 +181,3 @@ def _once(ends: dict[TopicPartition, int], log: KafkaLog, topics: Sequence[str])
     if not ends:
         ends.update(progress.high(log, topics))
     return ends
-
-
-def _checked(
-    log: KafkaLog, store: Tables, request: Request, database: str, tables: Sequence[Table], fold: Workers, cut: Cut
-) -> tuple[_Found, int]:
-    """Rows that differ for sure, and how many live was still changing when we gave up."""
-    found = _differing(store, database, tables, request.window)
-    for _ in range(ROUNDS_MAX):
-        later = workers.cut_to_end(log, request.topics)
-        more = {partition: (cut[partition][1], end) for partition, (_, end) in later.items()}
-        if not found or not any(first < end for first, end in more.values()):
-            return found, 0
-        time.sleep(ROUND_PAUSE_S)
-        settle(log, store, later)
-        fold.fold(more)
-        cut = later
-        again = _differing(store, database, tables, request.window)
-        stood = {row for row, (live, _) in again.items() if row in found and found[row][0] == live}
-        if stood == set(again):
-            return again, 0
-        found = again
-    sure = {row: hashes for row, hashes in found.items() if row in stood}
-    return sure, len(found) - len(sure)
-
-
-def _differing(store: Tables, database: str, tables: Sequence[Table], window: Window) -> _Found:
-    return {
-        (table.name, key): hashes
-        for table in tables
-        for key, hashes in compare.differing(store, database, table, window).items()
-    }

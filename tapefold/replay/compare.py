@@ -1,8 +1,10 @@
 """The tables of a generation against the live ones: which rows differ, and by which input first.
 
 The store says what identifies a row (the sorting key) and what its event time is (the partition key), so a new table
-takes part without a word here.
+takes part without a word here. Names in the SQL below are those that the store itself told.
 """
+
+# ruff: noqa: S608  -- tables and columns cannot be bound; their names come from system.tables
 
 import re
 from collections.abc import Sequence
@@ -123,13 +125,13 @@ def differing(
     return {tuple(row[:width]): (row[width], row[width + 1]) for row in found}
 
 
-def difference(
-    store: Tables, database: str, tables: Sequence[Table], table: Table, key: Key
-) -> Difference:
+def difference(store: Tables, database: str, tables: Sequence[Table], table: Table, key: Key) -> Difference:
     """Both rows of a key side by side, and the first input in which the two folds part."""
     live, replayed = _row(store, DATABASE, table, key), _row(store, database, table, key)
     row = live or replayed or {}
-    return Difference(table.name, _key_text(table, row), live, replayed, _first_input(store, database, tables, table, row))
+    return Difference(
+        table.name, _key_text(table, row), live, replayed, _first_input(store, database, tables, table, row)
+    )
 
 
 def _first_input(store: Tables, database: str, tables: Sequence[Table], table: Table, row: dict[str, Any]) -> str:
@@ -148,7 +150,8 @@ def _first_input(store: Tables, database: str, tables: Sequence[Table], table: T
     for other in (each for each in tables if each.name in inputs):
         for key in list(differing(store, database, other, among=inputs[other.name]))[:1_000]:
             found = _row(store, DATABASE, other, key) or _row(store, database, other, key) or {}
-            places.append((found["cause_topic"], found["cause_partition"], found["cause_offset"], other.name))
+            place = (found["cause_topic"], int(found["cause_partition"]), int(found["cause_offset"]))
+            places.append((*place, other.name))
     if not places:
         return "none: trades and books are the same, so the fold or its beats differ"
     topic, partition, offset, name = min(places)
@@ -156,9 +159,7 @@ def _first_input(store: Tables, database: str, tables: Sequence[Table], table: T
 
 
 def _row(store: Tables, database: str, table: Table, key: Key) -> dict[str, Any] | None:
-    condition = " AND ".join(
-        f"toString({name}) = {{k{number}:String}}" for number, name in enumerate(table.keys)
-    )
+    condition = " AND ".join(f"toString({name}) = {{k{number}:String}}" for number, name in enumerate(table.keys))
     columns = ", ".join(f"toString({name})" for name in table.columns)
     answer = store.query_rows(
         f"SELECT {columns} FROM {database}.{table.name} FINAL WHERE {condition}",

@@ -78,7 +78,9 @@ def topics_of(text: str | None) -> tuple[str, ...]:
     named = tuple(part.strip() for part in str(text).split(",") if part.strip())
     if not named or not (set(named) <= set(RAW_TOPICS) or set(named) <= set(FOLD_TOPICS)):
         known = ", ".join((*RAW_TOPICS, *FOLD_TOPICS))
-        raise Refused(f"--topics: expected raw, facts, or names of raw topics or of fact topics ({known}), was {text!r}")
+        raise Refused(
+            f"--topics: expected raw, facts, or names of raw topics or of fact topics ({known}), was {text!r}"
+        )
     return named
 
 
@@ -143,9 +145,7 @@ def tasks(
     """One task per processor, at most one per partition."""
     count = min(partitions, WORKERS_MAX, os.cpu_count() or 1)
     return [
-        Task(
-            settings, state_dir, tuple(range(number, partitions, count)), partitions, database, tuple(tables), speed
-        )
+        Task(settings, state_dir, tuple(range(number, partitions, count)), partitions, database, tuple(tables), speed)
         for number in range(count)
     ]
 
@@ -209,9 +209,7 @@ class _Writer:
                 self.rows += len(arrow)
 
 
-def _batches(
-    log: KafkaLog, cut: Cut, speed: float | None
-) -> Iterator[tuple[str, int, list[Record]]]:
+def _batches(log: KafkaLog, cut: Cut, speed: float | None) -> Iterator[tuple[str, int, list[Record]]]:
     """Batches of one partition each, up to the cut, in the order of each partition."""
     wanted = {partition: offsets for partition, offsets in cut.items() if offsets[0] < offsets[1]}
     if speed is not None:
@@ -275,4 +273,3 @@ def _stamp_ns(record: Record) -> int | None:
         if name == H_RECEIVED_NS and value.isdigit():
             return int(value)
     return record.timestamp_ms * 1_000_000 if record.timestamp_ms > 0 else None
-

@@ -1,0 +1,63 @@
+"""The commands that prove: replay."""
+
+from typing import Annotated
+
+import typer
+
+from tapefold import query
+from tapefold.begin import state_dir as folder_of
+from tapefold.cli_options import Speed, StateDir, speed_of, time_ns_of
+from tapefold.replay import check as replay_check
+from tapefold.replay import workers
+from tapefold.settings import DEFAULT_STATE_DIR, load_settings
+
+app = typer.Typer()
+
+
+@app.command()
+def replay(  # noqa: PLR0917  # each is a flag
+    since: Annotated[
+        str | None,
+        typer.Option("--from", help="Keep and compare rows from this event time on, such as 2025-04-04T12:00Z."),
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Keep and compare rows before this event time.")] = None,
+    topics: Annotated[
+        str | None, typer.Option(help="raw (the default), facts, or names of topics of one kind.")
+    ] = None,
+    speed: Speed = "max",
+    generation: Annotated[
+        str | None,
+        typer.Option(help="Keep the tables, as database tapefold_gen_NAME; an earlier one of the name goes."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare with the live rows; exit 1 when any differs.")
+    ] = False,
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """Fold the tape again beside the live tables; --check compares row by row. All before --from is folded too."""
+    settings = load_settings()
+    folder = folder_of(state_dir, settings)
+    request = replay_check.Request(
+        topics=workers.topics_of(topics),
+        speed=speed_of(speed),
+        window=(time_ns_of(since, "--from"), time_ns_of(until, "--to")),
+        generation=generation,
+        check=check,
+    )
+    with replay_check.opened_log(settings, folder) as log, query.opened_tables(settings, folder) as store:
+        report = replay_check.Replay((settings, folder, log, store), request, typer.echo).run()
+    counts = report.counts
+    typer.echo(
+        f"folded {counts.records:,} records in {report.seconds:.1f} s ({counts.records / report.seconds:,.0f}/s)"
+    )
+    for name, (rows, content) in report.tables.items():
+        typer.echo(f"{name:16}{rows:>12,} rows  {content}")
+    if not check:
+        return
+    for difference in report.differences:
+        typer.echo(str(difference))
+    if report.moving:
+        typer.echo(f"{report.moving:,} rows still change; compare again when the stack rests")
+    typer.echo(f"{report.differing:,} differing rows")
+    if report.differing:
+        raise typer.Exit(1)

@@ -1,0 +1,74 @@
+"""What a worker of the replay reads: every record before the cut, none after it, each partition in order."""
+
+import pytest
+import tape
+
+from tapefold.replay import workers
+from topics.catalog import FOLD_TOPICS, RAW_KALSHI_WS, RAW_TOPICS
+from topics.errors import Refused
+from topics.log import MemoryLog
+
+
+@pytest.fixture
+def log():
+    """A log with a tape of some seconds on it."""
+    made = tape.tape(5, minutes=1, steps=200)
+    memory = MemoryLog()
+    memory.create({RAW_KALSHI_WS: {}}, made.partitions)
+    appender = memory.appender()
+    for record in made.records():
+        appender.append(
+            record.topic, record.value, key=record.key, partition=record.partition, headers=record.headers,
+            timestamp_ms=record.timestamp_ms,
+        )  # fmt: skip
+    return memory
+
+
+def places(batches):
+    """Offsets by partition, in the order in which they came."""
+    found = {}
+    for topic, partition, records in batches:
+        found.setdefault((topic, partition), []).extend(record.offset for record in records)
+    return found
+
+
+@pytest.mark.parametrize("speed", [None, 3_000.0])
+def test_a_cut_is_read_exactly(log, speed):
+    """From its first offset to the one before its end, at any pace."""
+    cut = {(RAW_KALSHI_WS, 0): (3, 60), (RAW_KALSHI_WS, 1): (0, 41)}
+    assert {partition: list(range(*offsets)) for partition, offsets in cut.items()} == places(
+        workers._batches(log, cut, speed)
+    )
+
+
+def test_an_empty_cut_reads_nothing(log):
+    """Nothing is waited for."""
+    assert {} == places(workers._batches(log, {(RAW_KALSHI_WS, 0): (7, 7)}, None))
+
+
+def test_at_a_pace_partitions_keep_step(log):
+    """No record comes before one of another partition that is much older: the tape moves as a whole."""
+    cut = workers.cut_to_end(log, [RAW_KALSHI_WS])
+    latest = 0
+    for _, _, records in workers._batches(log, cut, 2_000.0):
+        stamps = [workers._stamp_ns(record) for record in records]
+        assert min(stamps) > latest - 10 * 10**9
+        latest = max(latest, *stamps)
+
+
+def test_topics_are_named_by_kind_or_one_by_one():
+    """Raw and facts cannot be mixed: one is made of the other."""
+    assert RAW_TOPICS == workers.topics_of(None) == workers.topics_of("raw")
+    assert FOLD_TOPICS == workers.topics_of("facts")
+    assert ("fact.trade", "fact.book") == workers.topics_of("fact.trade, fact.book")
+    for wrong in ("nonsense", "raw.kalshi.ws,fact.trade", ","):
+        with pytest.raises(Refused, match="--topics: expected raw, facts"):
+            workers.topics_of(wrong)
+
+
+def test_a_generation_is_a_name():
+    """It becomes part of a database's name, so it must be one."""
+    assert "tapefold_gen_a1" == workers.database_of("a1")
+    for wrong in ("", "A", "a;DROP", "a" * 50):
+        with pytest.raises(Refused, match="--generation"):
+            workers.database_of(wrong)
