@@ -38,3 +38,9 @@ def time_ns_of(text: str | None, option: str) -> int | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+def time_text_of(time_ns: int) -> str:
+    """Nanoseconds since the epoch as a time in UTC, exact."""
+    seconds, rest_ns = divmod(time_ns, 1_000_000_000)
+    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{rest_ns:09d}Z"

@@ -1,12 +1,13 @@
-"""The commands that prove: replay."""
+"""The commands that prove: replay and explain."""
 
 from typing import Annotated
 
 import typer
 
+from tapefold import explain as explaining
 from tapefold import query
 from tapefold.begin import state_dir as folder_of
-from tapefold.cli_options import Speed, StateDir, speed_of, time_ns_of
+from tapefold.cli_options import Speed, StateDir, speed_of, time_ns_of, time_text_of
 from tapefold.replay import check as replay_check
 from tapefold.replay import workers
 from tapefold.settings import DEFAULT_STATE_DIR, load_settings
@@ -60,4 +61,21 @@ def replay(  # noqa: PLR0917  # each is a flag
         typer.echo(f"{report.moving:,} rows still change; compare again when the stack rests")
     typer.echo(f"{report.differing:,} differing rows")
     if report.differing:
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    row_id: Annotated[str, typer.Argument(metavar="ROW_ID", help="Column row_id of bars_1m, books or gaps.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs: times in ns, prices in e6, sizes in e4.")
+    ] = False,
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """Say why a row is as it is: its inputs, what was not chosen or too late; then make it again. Exit 1 if it differs."""
+    settings = load_settings()
+    with query.opened_tables(settings, folder_of(state_dir, settings)) as store:
+        answer = explaining.Explainer(store, explaining.partitions_of(store)).explain(row_id)
+    typer.echo(explaining.as_json(answer).decode() if as_json else explaining.as_text(answer, time_text_of))
+    if not answer.identical:
         raise typer.Exit(1)
