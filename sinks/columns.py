@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from topics.asof import ClimateValue
 from topics.events import Cause
 
 Column = Callable[[Sequence[Any]], pa.Array]
@@ -21,6 +22,22 @@ _TIME = pa.timestamp("ns", "UTC")
 _HEADERS = pa.map_(pa.string(), pa.binary())
 _TEXTS = pa.list_(pa.string())
 _WHOLE_BY_NAME = pa.map_(pa.string(), pa.int64())
+_REPORTS = pa.list_(
+    pa.struct(
+        {
+            "issued_at": _TIME,
+            "known_at": _TIME,
+            "known_by": pa.string(),
+            "value_f": pa.int64(),
+            "report": pa.string(),
+            "product": pa.string(),
+            "topic": pa.string(),
+            "partition": pa.uint32(),
+            "offset": pa.uint64(),
+            "place": pa.uint32(),
+        }
+    )
+)
 _PLACES = pa.list_(
     pa.struct({"topic": pa.string(), "partition": pa.uint32(), "offset": pa.uint64(), "place": pa.uint32()})
 )
@@ -129,7 +146,22 @@ def share(values: Sequence[float | None]) -> pa.Array:
 
 def places(values: Sequence[Sequence[Cause]]) -> pa.Array:
     """Places on the raw log -> Array(Tuple(topic String, partition UInt32, offset UInt64, place UInt32))."""
-    return pa.array([[(c.topic, c.partition, c.offset, c.index) for c in causes] for causes in values], _PLACES)
+    return pa.array([list(map(_place, causes)) for causes in values], _PLACES)
+
+
+def reports(values: Sequence[Sequence[ClimateValue]]) -> pa.Array:
+    """Climate reports of a day -> Array(Tuple(issued_at, known_at, known_by, value_f, report, product, place on the log))."""
+    return pa.array(
+        [
+            [(v.issued_ns, v.known_ns, v.known_by, v.value_f, v.report, v.product, *_place(v.cause)) for v in of_day]
+            for of_day in values
+        ],
+        _REPORTS,
+    )
+
+
+def _place(cause: Cause) -> tuple[str, int, int, int]:
+    return cause.topic, cause.partition, cause.offset, cause.index
 
 
 def raw(values: Sequence[bytes | None]) -> pa.Array:

@@ -19,7 +19,15 @@ from sinks.checksum import Hashes, row_hashes, total
 from sinks.layout_parts import Layout
 from sinks.layouts import DEAD, LAYOUTS
 from topics import catalog
-from topics.codec import decode_asof_forecast, decode_bar, decode_book_top, decode_dead, decode_fact, decode_gap_row
+from topics.codec import (
+    decode_asof_forecast,
+    decode_bar,
+    decode_book_top,
+    decode_dead,
+    decode_fact,
+    decode_gap_row,
+    decode_label,
+)
 from topics.errors import Reason
 from topics.events import Beat, Cause, Coverage, Market, Tick, Trade
 from topics.log import Record, Stretch, TopicPartition, stretches_of
@@ -77,6 +85,7 @@ _BEAT_TOPICS = frozenset({catalog.FACT_TRADE, catalog.FACT_FORECAST, catalog.FAC
 _ROW_TOPICS: dict[str, tuple[Decode, tuple[str, ...]]] = {
     catalog.BARS_1M: (decode_bar, ("bars_1m", "bars_1m_journal")),
     catalog.BOOKS: (decode_book_top, ("books",)),
+    catalog.LABELS: (decode_label, ("settlement_labels",)),
     catalog.ASOF_FORECAST: (decode_asof_forecast, ("mos_asof", "mos_asof_journal")),
     catalog.GAPS: (decode_gap_row, ("gaps",)),
     catalog.DEAD: (decode_dead, (DEAD,)),

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from stream_processors.ingest import WATERMARK_TOPICS
-from stream_processors.operators import asof, bars, books, horizon, watermark
+from stream_processors.operators import asof, bars, books, horizon, labels, watermark
 from stream_processors.outputs import Output, dead
 from stream_processors.weather import Weather
 from topics.catalog import BARS_1M, BOOKS, FACT_BOOK, GAPS
@@ -25,7 +25,7 @@ T = TypeVar("T")
 _encode_state = msgspec.msgpack.Encoder().encode
 _decoders: dict[type, Callable[[bytes], object]] = {
     kind: msgspec.msgpack.Decoder(kind).decode
-    for kind in (books.State, watermark.State, bars.Market, bars.Minute, asof.Day, horizon.State)
+    for kind in (books.State, watermark.State, bars.Market, bars.Minute, asof.Day, horizon.State, labels.Day)
 }
 
 

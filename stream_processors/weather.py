@@ -1,4 +1,4 @@
-"""The weather within a batch of the fold: forecasts, policies and beats in, as-of rows out. `pipeline` calls it.
+"""The weather within a batch of the fold: forecasts, policies, reports, beats in; as-of rows and labels out.
 
 A row is told again when something that it is made of came: a forecast of its day, its policy, or the moment at which its
 tape reached the as-of time. That moment is a beat's watermark, or when a later answer about the station was received.
@@ -7,15 +7,15 @@ tape reached the as-of time. That moment is a beat's watermark, or when a later 
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from stream_processors.operators import asof, horizon, watermark
+from stream_processors.operators import asof, horizon, labels, watermark
 from stream_processors.outputs import Output, dead
-from topics.asof import AsofForecast
-from topics.catalog import ASOF_FORECAST, FACT_FORECAST, FACT_POLICY
-from topics.climate_day import iso, offset_of, series_of_station
+from topics.asof import AsofForecast, SettlementLabel
+from topics.catalog import ASOF_FORECAST, FACT_CLIMATE, FACT_FORECAST, FACT_POLICY, LABELS
+from topics.climate_day import from_iso, iso, offset_of, series_of_station
 from topics.codec import encode
 from topics.events import Beat, Cause
 from topics.policies import Policy
-from topics.weather import Forecast, ForecastRun
+from topics.weather import Climate, Forecast, ForecastRun
 
 T = TypeVar("T")
 
@@ -40,6 +40,8 @@ class Weather:
 
     def fold(self, facts: Iterable[tuple[int, object]]) -> list[Output]:
         """Fold (offset, fact) pairs, beats among them; returns what to append. Facts of other topics pass by."""
+        if self._topic == FACT_CLIMATE:
+            return self._labels(facts)
         if self._topic not in {FACT_FORECAST, FACT_POLICY}:
             return []
         state = self._states.get(f"asof/{self._partition}", horizon.State)
@@ -60,6 +62,20 @@ class Weather:
             for model, policy_key in sorted(asked):
                 self._tell(state, station, day, model, state.policies[policy_key])
         return self._outputs
+
+    def _labels(self, facts: Iterable[tuple[int, object]]) -> list[Output]:
+        """Labels of the climate days that the facts speak of."""
+        touched: dict[tuple[str, int], bool] = {}
+        for _, fact in facts:
+            if isinstance(fact, Climate) and offset_of(fact.station) is not None:
+                place = fact.station, from_iso(fact.day)
+                if labels.add_report(self._states.get(_label_key(*place), labels.Day), fact):
+                    touched[place] = True
+        return [
+            Output(LABELS, station.encode(), None, encode(row))
+            for station, day in touched
+            for row in labels_of(station, day, self._states.get(_label_key(station, day), labels.Day))
+        ]
 
     def _day(self, station: str, day: int) -> asof.Day:
         return self._states.get(f"asofday/{station}/{day}", asof.Day)
@@ -113,6 +129,18 @@ class Weather:
     def _tell(self, state: horizon.State, station: str, day: int, model: str, policy: Policy) -> None:
         row = row_of(station, day, model, policy, self._day(station, day), state.stations[station].reached_ns)
         self._outputs.append(Output(ASOF_FORECAST, station.encode(), None, encode(row)))
+
+
+def _label_key(station: str, day: int) -> str:
+    return f"label/{station}/{day}"
+
+
+def labels_of(station: str, day: int, state: labels.Day) -> list[SettlementLabel]:
+    """The labels of one climate day, one of each series that settles on the station. Raises KeyError as `row_of`."""
+    offset_s = offset_of(station)
+    if offset_s is None:
+        raise KeyError(station)
+    return [labels.label(state, station, series, day, offset_s) for series in series_of_station(station)]
 
 
 def row_of(  # noqa: PLR0917  # what a row is a function of

@@ -25,6 +25,7 @@ from tapefold.local import kafka as local_kafka
 from tapefold.local.store import process as local_store
 from tapefold.policies import publish as publish_policies
 from tapefold.settings import Settings
+from tapefold.stations import publish as publish_stations
 from topics import catalog
 from topics.errors import Refused, SettingsError, Unavailable
 from topics.failpoint import Hit
@@ -138,6 +139,7 @@ def migrate(settings: Settings, log: KafkaLog, tables: Tables) -> tuple[list[str
     created = log.create(topic_settings(), partitions)
     publish_policies(log, SHIPPED)
     applied = migrate_tables(tables, settings.sql_dir / "migrations", now_ns)
+    publish_stations(tables)
     return created, applied, schema_version(tables)
 
 

@@ -43,3 +43,58 @@ class AsofForecast(Struct, frozen=True, kw_only=True, gc=False):
     missing_reason: MissingReason | None
     unsafe: bool
     inputs: tuple[Cause, ...]
+
+
+Era = Literal[
+    "nws",  # the National Weather Service's climate report settles
+    "twc",  # The Weather Company settles; the climate report is a proxy
+]
+LabelReason = Literal[
+    "no_report",  # no climate report of the day is on the tape
+    "not_final",  # only reports that were issued before the day was over
+    "after_expiration",  # the first final report was issued later than a week after the day: the market expired without it
+    "no_value",  # no final report issued by the check has the value: it was told as missing
+]
+
+
+class ClimateValue(Struct, frozen=True, array_like=True, gc=False):
+    """What one climate report says. report: preliminary or final, by when it was issued where it does not tell."""
+
+    issued_ns: int
+    known_ns: int
+    known_by: KnownBy
+    value_f: int | None
+    report: Literal["preliminary", "final"]
+    product: str
+    cause: Cause
+
+
+class SettlementLabel(Struct, frozen=True, kw_only=True, gc=False):
+    """What one series settles on for one climate day: the report's value as it stood at the venue's check, and the venue's own.
+
+    check_ns: when the venue looked; check_by: `venue`, it said when it settled, or `rule`, by the era's rule; None while no
+    final report is on the tape. label_f: the value of the last final report issued by then; later ones are not looked at.
+    known_ns: when the label was known: not before the check, nor before the report. values: every report, oldest first.
+    venue_value_f: what the venue says it settled on, None where it does not say a number. agrees: None unless both are there.
+    """
+
+    row_id: str
+    rev: int
+    station: str
+    series_ticker: str
+    target_date_local: str
+    measure: Literal["high", "low"]
+    era: Era
+    check_ns: int | None
+    check_by: Literal["venue", "rule"] | None
+    label_f: int | None
+    product: str | None
+    known_ns: int | None
+    known_by: KnownBy | None
+    missing_reason: LabelReason | None
+    venue_value_f: int | None
+    venue_value: str | None
+    venue_known_ns: int | None
+    venue_settled_ns: int | None
+    agrees: bool | None
+    values: tuple[ClimateValue, ...]

@@ -30,6 +30,7 @@ FACT_POLICY = "fact.policy"
 BARS_1M = "bars.1m"
 BOOKS = "books"
 ASOF_FORECAST = "asof.forecast"
+LABELS = "labels"
 GAPS = "gaps"
 DEAD = "dead"
 
@@ -147,6 +148,15 @@ TOPICS: tuple[Topic, ...] = (
         "station",
         "AsofForecast",
         "What each policy saw of each model at its as-of time, revised as facts arrive.",
+        _WEEK_MS,
+    ),
+    Topic(
+        LABELS,
+        "derived",
+        "fold",
+        "station",
+        "SettlementLabel",
+        "What markets settle on: the climate report as it stood at the venue's check, and the venue's own value.",
         _WEEK_MS,
     ),
     Topic(GAPS, "derived", "fold", "join domain", "GapRow", "Gaps with the time of their repair.", _WEEK_MS),

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from topics.asof import AsofForecast
+from topics.asof import AsofForecast, SettlementLabel
 from topics.events import (
     Bar,
     BeatNotice,
@@ -20,6 +20,7 @@ decode_fact = msgspec.json.Decoder(AnyFact).decode
 decode_bar = msgspec.json.Decoder(Bar).decode
 decode_book_top = msgspec.json.Decoder(BookTop).decode
 decode_asof_forecast = msgspec.json.Decoder(AsofForecast).decode
+decode_label = msgspec.json.Decoder(SettlementLabel).decode
 decode_gap_row = msgspec.json.Decoder(GapRow).decode
 decode_dead = msgspec.json.Decoder(Dead).decode
 decode_beat_notice = msgspec.json.Decoder(BeatNotice).decode

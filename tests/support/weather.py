@@ -9,7 +9,7 @@ from topics.codec import encode
 from topics.events import Beat, Cause
 from topics.policies import Policy
 from topics.units import NS_PER_S
-from topics.weather import Forecast, ForecastRun
+from topics.weather import Climate, Forecast, ForecastRun
 
 RAW = "raw.iem.mos"
 
@@ -146,3 +146,24 @@ class WeatherFold:
             assert before is None or row.rev > before.rev or row == before, f"equal revisions differ: {before} {row}"
             last[row.row_id] = row
         return last
+
+
+def climate(issued: str, high_f: int | None, day: str = "2024-11-27", **over: Any) -> Climate:
+    """A report of KMIA; known a minute after its issue, as our poller would have it."""
+    issued_ns = ns(issued)
+    values: dict[str, Any] = {
+        "station": "KMIA",
+        "event_ns": issued_ns,
+        "issued_ns": issued_ns,
+        "received_ns": issued_ns + 60 * NS_PER_S,
+        "known_ns": issued_ns + 60 * NS_PER_S,
+        "known_by": "observed",
+        "cause": Cause("raw.iem.cli", 0, issued_ns // NS_PER_S),
+        "conn": "iem",
+        "day": day,
+        "product": f"{issued.translate(str.maketrans('', '', '-: '))}-KMFL-CDUS42-CLIMIA",
+        "revision": f"r{high_f}",
+        "high_f": high_f,
+        "low_f": 70,
+    }
+    return Climate(**(values | over))

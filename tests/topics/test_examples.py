@@ -9,7 +9,7 @@ from stream_processors.envelope import Envelope
 from stream_processors.ingest import ingest
 from stream_processors.parsers.kalshi import parse
 from topics import codec
-from topics.catalog import ASOF_FORECAST, BARS_1M, BOOKS, BY_NAME, DEAD, GAPS, RAW_KALSHI_WS, RAW_TOPICS, TOPICS
+from topics.catalog import ASOF_FORECAST, BARS_1M, BOOKS, BY_NAME, DEAD, GAPS, LABELS, RAW_KALSHI_WS, RAW_TOPICS, TOPICS
 from topics.errors import REASONS, BadRecord
 from topics.events import BeatNotice, Cause, CoverageNotice, GapNotice
 from topics.log import Record
@@ -19,6 +19,7 @@ ROWS = {
     BARS_1M: codec.decode_bar,
     BOOKS: codec.decode_book_top,
     ASOF_FORECAST: codec.decode_asof_forecast,
+    LABELS: codec.decode_label,
     GAPS: codec.decode_gap_row,
     DEAD: codec.decode_dead,
 }

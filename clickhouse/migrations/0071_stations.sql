@@ -1,0 +1,152 @@
+-- The stations of the weather series are rows, written by every `tapefold migrate` from the registry of the code.
+
+CREATE TABLE IF NOT EXISTS tapefold.weather_stations
+(
+    station LowCardinality(String) COMMENT 'station, such as KMIA',
+    standard_offset_s Int64 COMMENT 'seconds that its standard time is ahead of UTC',
+    series_tickers Array(String) COMMENT 'weather series that settle on it',
+    registry_version UInt32 COMMENT 'version of the registry that says so'
+)
+ENGINE = ReplacingMergeTree(registry_version)
+ORDER BY station
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
+COMMENT 'Stations of the weather series, and their standard time';
+
+-- t: facts known later are not seen. clock: `tape`, each station's tape has come as far as it has; `given`, it has come to t.
+CREATE OR REPLACE VIEW tapefold_api.mos_asof_computed
+AS WITH stations AS (
+    SELECT station, standard_offset_s, series_tickers FROM tapefold.weather_stations FINAL
+),
+-- one row per content of a maximum or minimum: its earliest telling
+told AS (
+    SELECT station, model, run_ns, valid_ns, revision,
+        intDiv(valid_ns, 1000000000) % 86400 = 0 AS is_max,
+        intDiv(intDiv(valid_ns, 1000000000) + any(standard_offset_s), 86400) AS day,
+        min(tuple(known_ns, cause_topic, cause_partition, cause_offset, cause_index)) AS place,
+        argMin(known_rank, tuple(known_ns, cause_topic, cause_partition, cause_offset, cause_index)) AS how,
+        any(value_f) AS value
+    FROM (
+        SELECT station, model, toUnixTimestamp64Nano(run_at) AS run_ns, toUnixTimestamp64Nano(event_at) AS valid_ns,
+            revision, standard_offset_s, greatest(toUnixTimestamp64Nano(known_at), run_ns) AS known_ns,
+            toString(cause_topic) AS cause_topic, cause_partition, cause_offset, cause_index,
+            indexOf(['observed', 'modelled', 'assumed'], known_by) - 1 AS known_rank, coalesce(n_x_f, txn_f) AS value_f
+        FROM tapefold.forecasts FINAL
+        INNER JOIN stations USING (station)
+        WHERE known_at <= {t:DateTime64(9, 'UTC')}
+            AND valid_ns % 43200000000000 = 0 AND valid_ns > run_ns
+    )
+    GROUP BY station, model, run_ns, valid_ns, revision
+),
+-- days from the first to the last that a run spoke of, silences of more than 31 days left out
+spans AS (
+    SELECT station, arrayJoin(arrayFlatten(arrayMap(
+        (d, n) -> if(n > d AND n - d <= 31, range(toUInt32(d), toUInt32(n)), [toUInt32(d)]),
+        days, arrayPushBack(arraySlice(days, 2), days[-1])
+    ))) AS day
+    FROM (SELECT station, arraySort(groupUniqArray(day)) AS days FROM told GROUP BY station)
+),
+tape AS (
+    SELECT station, max(reached_ns) AS reached_ns
+    FROM (
+        SELECT station, toUnixTimestamp64Nano(max(received_at)) AS reached_ns
+        FROM tapefold.forecast_runs WHERE known_at <= {t:DateTime64(9, 'UTC')} GROUP BY station
+        UNION ALL
+        SELECT stations.station AS station, watermark_ns AS reached_ns
+        FROM stations
+        CROSS JOIN (
+            SELECT min(lane_ns) AS watermark_ns, count() AS lanes
+            FROM (
+                SELECT raw_partition,
+                    if(countIf(NOT bye) = 0, max(clock_ns), minIf(clock_ns, NOT bye AND clock_ns + lease_ns >= newest_ns))
+                        AS lane_ns
+                FROM (
+                    SELECT raw_partition, toUnixTimestamp64Nano(clock_at) AS clock_ns, lease_ns, bye,
+                        maxIf(clock_ns, NOT bye) OVER (PARTITION BY raw_partition) AS newest_ns
+                    FROM tapefold.beats FINAL WHERE _topic = 'fact.forecast'
+                )
+                GROUP BY raw_partition
+            )
+        ) AS beats
+        WHERE lanes > 0 AND lanes = (SELECT uniqExact(raw_partition) FROM tapefold.beats)
+    )
+    GROUP BY station
+),
+asked AS (
+    SELECT spans.station AS station, spans.day AS day, policy_id, version, arrayJoin(models) AS model, knowledge, needs,
+        unsafe, max_staleness_s, lags_s[model] * 1000000000 AS lag_ns, standard_offset_s, series_tickers,
+        ((day + day_offset) * 1440 + minute_of_day) * 60000000000
+            - if(standard_time, standard_offset_s, 0) * 1000000000 AS asof_ns,
+        if({clock:String} = 'given', toUnixTimestamp64Nano({t:DateTime64(9, 'UTC')}), tape.reached_ns) AS reached_ns
+    FROM spans
+    INNER JOIN stations USING (station)
+    LEFT JOIN tape USING (station)
+    CROSS JOIN (SELECT * FROM tapefold.asof_policies FINAL) AS policies
+),
+-- what each policy knew of each content
+seen AS (
+    SELECT asked.*, told.run_ns AS run_ns, told.valid_ns AS valid_ns, told.is_max AS is_max, told.place AS place,
+        told.value AS value, told.revision != '' AS is_told,
+        knowledge IN ('modelled', 'fixed_lag') AS is_lagged,
+        is_told AND multiIf(
+            knowledge = 'run_time', 1,
+            knowledge = 'observed', told.how = 0 AND place.1 <= asof_ns,
+            is_lagged, run_ns + lag_ns <= asof_ns AND place.1 <= asof_ns,
+            place.1 <= asof_ns
+        ) AS is_known,
+        is_lagged AND place.1 < run_ns + lag_ns AS is_delayed,
+        if(is_delayed, run_ns + lag_ns, place.1) AS known_ns,
+        if(is_delayed, greatest(told.how, if(knowledge = 'modelled', 1, 2)), told.how) AS known_rank,
+        told.how = 0 AS is_observed,
+        is_known AND value IS NOT NULL AS is_held,
+        is_max = (needs = 'tmax') AS is_needed
+    FROM asked
+    LEFT JOIN told ON told.station = asked.station AND told.model = asked.model AND told.day = asked.day
+),
+-- one row per run: its rank, and what it holds. 2 not_observed, 3 known_too_late, 4 too_stale, 5 no_value, 6 chosen
+runs AS (
+    SELECT station, day, policy_id, version, model, run_ns, asof_ns, reached_ns, unsafe, series_tickers,
+        multiIf(
+            max(is_told) = 0, 1,
+            run_ns > asof_ns OR max(is_known) = 0, if(knowledge = 'observed' AND max(is_observed) = 0, 2, 3),
+            run_ns < asof_ns - max_staleness_s * 1000000000, 4,
+            max(is_held AND is_needed) = 0, 5,
+            6
+        ) AS rank,
+        maxIf(tuple(place, known_ns, known_rank, value, valid_ns), is_held AND is_max) AS held_max,
+        maxIf(tuple(place, known_ns, known_rank, value, valid_ns), is_held AND NOT is_max) AS held_min,
+        max(is_held AND is_max) AS has_max, max(is_held AND NOT is_max) AS has_min,
+        maxIf(valid_ns, is_held AND is_needed) AS needed_ns,
+        sumIf(greatest(0, intDiv(if(unsafe, run_ns + 864000000000000, asof_ns) - place.1, 1000000)) + 1, is_known) AS weight
+    FROM seen
+    GROUP BY station, day, policy_id, version, model, run_ns, asof_ns, reached_ns, unsafe, series_tickers, knowledge,
+        max_staleness_s
+),
+best AS (
+    SELECT station, day, policy_id, version, model, asof_ns, reached_ns, unsafe, series_tickers,
+        max(runs.rank) AS best_rank,
+        argMax(tuple(run_ns, held_max, held_min, has_max, has_min, needed_ns, weight), tuple(runs.rank, run_ns)) AS run,
+        best_rank = 6 AS is_chosen
+    FROM runs
+    GROUP BY station, day, policy_id, version, model, asof_ns, reached_ns, unsafe, series_tickers
+)
+SELECT concat('asof:', station, ':', toString(target_date_local), ':', model, ':', policy_id, '@', toString(version))
+        AS row_id,
+    station, toDate32(toInt32(day)) AS target_date_local, model, policy_id, version AS policy_version, series_tickers,
+    fromUnixTimestamp64Nano(toInt64(asof_ns), 'UTC') AS asof_utc,
+    if(is_chosen, fromUnixTimestamp64Nano(toInt64(run.1), 'UTC'), NULL) AS chosen_run_utc,
+    arrayFilter(held -> held.2, [(run.2, run.4), (run.3, run.5)]) AS held,
+    if(is_chosen, fromUnixTimestamp64Nano(toInt64(arrayMax(held -> held.1.2, held)), 'UTC'), NULL) AS known_at,
+    if(is_chosen, ['observed', 'modelled', 'assumed'][arrayMax(held -> held.1.3, held) + 1], NULL) AS known_by,
+    if(is_chosen AND run.4, run.2.4, NULL) AS tmax_f,
+    if(is_chosen AND run.5, run.3.4, NULL) AS tmin_f,
+    if(is_chosen, intDiv(run.6 - run.1, 3600000000000), NULL) AS lead_hours,
+    if(reached_ns >= asof_ns, best_rank, 0) AS told_rank,
+    if(is_chosen, NULL, ['pending', 'no_run', 'not_observed', 'known_too_late', 'too_stale', 'no_value'][told_rank + 1])
+        AS missing_reason,
+    unsafe,
+    CAST(if(is_chosen, arrayMap(
+        held -> (held.1.1.2, held.1.1.3, held.1.1.4, held.1.1.5), arraySort(held -> held.1.1, held)
+    ), []), 'Array(Tuple(topic String, partition UInt32, offset UInt64, place UInt32))') AS inputs,
+    toUInt64(if(is_chosen, bitShiftLeft(toUInt64(8 + intDiv(run.1, 3600000000000)), 36) + least(run.7, 68719476735),
+        bitShiftLeft(toUInt64(told_rank), 36))) AS rev
+FROM best;

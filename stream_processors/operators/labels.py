@@ -1,0 +1,205 @@
+"""Labels: what a climate day's reports said when the venue looked, by era, and what the venue says it settled on.
+
+A day has several reports: preliminary ones, issued before it is over, whose high is the highest so far; a final one the
+next morning; corrections of it. The venue expires at the first 8 o'clock (Eastern, by the clock) after the first final
+report, or a week after the day; what is issued later is ignored. Both values are kept side by side, never made to agree.
+
+rev: the sum, over all distinct reports and outcomes, of 2^40 minus the milliseconds from the day's end to when each was
+known: it grows with every one that comes, and with every one that turns out to have been known earlier.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple, TypeVar
+
+from msgspec import Struct, field
+
+from topics.asof import ClimateValue, Era, LabelReason, SettlementLabel
+from topics.climate_day import NS_PER_DAY, bounds_ns, iso, wall_ns
+from topics.domains import series_of
+from topics.events import Cause, KnownBy
+from topics.units import NS_PER_MS
+from topics.weather import Climate
+
+Measure = Literal["high", "low"]
+
+# Which source settles the markets of a climate day: (since, era). Events dated 2026-08-14 onward name The Weather Company.
+ERAS: tuple[tuple[str, Era], ...] = (("", "nws"), ("2026-08-14", "twc"))
+# The rules of both eras: "the first 7:00 or 8:00 AM ET following the release of the data, or one week after".
+CHECK_ZONE, CHECK_HOUR = "America/New_York", 8
+EXPIRES_AFTER_DAYS = 7
+
+REPORTS_MAX = 128  # of one day: a station issues some ten; each may be told by row and by text
+_SPAN_MS = 1 << 40
+_KNOWN_BY: tuple[KnownBy, ...] = ("observed", "modelled", "assumed")
+
+
+class Report(NamedTuple):
+    """The earliest telling of one content of one product. Compared as a tuple: the smaller one is known earlier."""
+
+    known_ns: int
+    cause: tuple[str, int, int, int]
+    known_rank: int
+    issued_ns: int
+    report: str | None
+    high_f: int | None
+    low_f: int | None
+
+
+class Outcome(NamedTuple):
+    """The earliest telling of one outcome of one market. final: its status is the last one there is."""
+
+    known_ns: int
+    cause: tuple[str, int, int, int]
+    final: bool
+    value: str | None
+    value_f: int | None
+    settled_ns: int | None
+
+
+class Day(Struct, array_like=True):
+    """Reports by `product/revision`, and outcomes by market ticker and content, of one climate day of one station."""
+
+    reports: dict[str, Report] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+
+T = TypeVar("T", Report, Outcome)
+
+
+def add_report(state: Day, climate: Climate) -> bool:
+    """Take one report; returns whether rows are to be told (again): it was new, known earlier, or is redelivered."""
+    told = Report(
+        climate.known_ns,
+        _place(climate.cause),
+        _KNOWN_BY.index(climate.known_by),
+        climate.issued_ns,
+        climate.report,
+        climate.high_f,
+        climate.low_f,
+    )
+    return _keep(state.reports, f"{climate.product}/{climate.revision}", told)
+
+
+def add_outcome(state: Day, market_ticker: str, told: Outcome) -> bool:
+    """Take one outcome of one market; as `add_report`."""
+    return _keep(state.outcomes, f"{market_ticker}/{told.final}/{told.value}/{told.settled_ns}", told)
+
+
+def _keep(kept: dict[str, T], key: str, told: T) -> bool:
+    before = kept.get(key)
+    if before is not None and told[:2] > before[:2]:
+        return False
+    if before is None and len(kept) >= REPORTS_MAX:
+        return False
+    kept[key] = told
+    return True
+
+
+def _place(cause: Cause) -> tuple[str, int, int, int]:
+    return cause.topic, cause.partition, cause.offset, cause.index
+
+
+def measure_of(series_ticker: str) -> Measure:
+    """`KXLOWTNYC` settles on the minimum, all others on the maximum."""
+    return "low" if "LOW" in series_ticker else "high"
+
+
+def era_of(day_iso: str) -> Era:
+    """Who settles the markets of a climate day."""
+    return next(era for since, era in reversed(ERAS) if since <= day_iso)
+
+
+def check_of(release_ns: int) -> int:
+    """The first check at or after the release of the data."""
+    day = release_ns // NS_PER_DAY - 1
+    while (check_ns := wall_ns(day, CHECK_HOUR, CHECK_ZONE)) < release_ns:
+        day += 1
+    return check_ns
+
+
+def label(state: Day, station: str, series_ticker: str, day: int, offset_s: int) -> SettlementLabel:
+    """The row of one series and one climate day. offset_s: what the station's standard time is ahead of UTC."""
+    measure, date = measure_of(series_ticker), iso(day)
+    end_ns = bounds_ns(day, offset_s)[1]
+    values = _values(state, measure, end_ns)
+    finals = [value for value in values if value.report == "final"]
+    venue = _venue(outcome for key, outcome in state.outcomes.items() if series_of(key) == series_ticker)
+    check_ns, check_by = _check(finals, venue)
+    seen = [
+        value for value in finals if check_ns is not None and value.issued_ns <= check_ns and value.value_f is not None
+    ]
+    expired = bool(finals) and finals[0].issued_ns > end_ns + EXPIRES_AFTER_DAYS * NS_PER_DAY
+    if expired:
+        seen, check_ns, check_by = [], None, None
+    chosen = seen[-1] if seen else None
+    reason = None if chosen else _reason(values, finals, expired=expired)
+    venue_f = None if venue is None else venue.value_f
+    return SettlementLabel(
+        row_id=f"label:{station}:{date}:{series_ticker}",
+        rev=_rev(state, end_ns),
+        station=station,
+        series_ticker=series_ticker,
+        target_date_local=date,
+        measure=measure,
+        era=era_of(date),
+        check_ns=check_ns,
+        check_by=check_by,
+        label_f=None if chosen is None else chosen.value_f,
+        product=None if chosen is None else chosen.product,
+        known_ns=None if chosen is None or check_ns is None else max(check_ns, chosen.known_ns),
+        known_by=None if chosen is None else chosen.known_by,
+        missing_reason=reason,
+        venue_value_f=venue_f,
+        venue_value=None if venue is None else venue.value,
+        venue_known_ns=None if venue is None else venue.known_ns,
+        venue_settled_ns=None if venue is None else venue.settled_ns,
+        agrees=None if chosen is None or venue_f is None else chosen.value_f == venue_f,
+        values=tuple(values),
+    )
+
+
+def _values(state: Day, measure: Measure, end_ns: int) -> list[ClimateValue]:
+    """All reports, oldest first; of one product told with several contents the one known last stands last."""
+    values = []
+    for key, told in state.reports.items():
+        report: Literal["preliminary", "final"] = "final" if told.issued_ns >= end_ns else "preliminary"
+        if told.report == "preliminary":
+            report = "preliminary"
+        value_f = told.high_f if measure == "high" else told.low_f
+        known_by, product = _KNOWN_BY[told.known_rank], key.partition("/")[0]
+        values.append(
+            ClimateValue(told.issued_ns, told.known_ns, known_by, value_f, report, product, Cause(*told.cause))
+        )
+    return sorted(values, key=lambda value: (value.issued_ns, value.product, value.known_ns, _place(value.cause)))
+
+
+def _venue(outcomes: Iterable[Outcome]) -> Outcome | None:
+    """What the venue says: a final outcome before a provisional one, one with a number before one without; the last known."""
+    return max(outcomes, key=lambda told: (told.final, told.value_f is not None, told[:2]), default=None)
+
+
+def _check(finals: list[ClimateValue], venue: Outcome | None) -> tuple[int | None, Literal["venue", "rule"] | None]:
+    """When the venue looked: by the rule, or when it said that it settled, if that was earlier and after the release."""
+    if not finals:
+        return None, None
+    release_ns = finals[0].issued_ns
+    by_rule_ns = check_of(release_ns)
+    if venue is not None and venue.settled_ns is not None and release_ns <= venue.settled_ns < by_rule_ns:
+        return venue.settled_ns, "venue"
+    return by_rule_ns, "rule"
+
+
+def _reason(values: list[ClimateValue], finals: list[ClimateValue], *, expired: bool) -> LabelReason:
+    if not values:
+        return "no_report"
+    if not finals:
+        return "not_final"
+    return "after_expiration" if expired else "no_value"
+
+
+def _rev(state: Day, end_ns: int) -> int:
+    told = [
+        *(report.known_ns for report in state.reports.values()),
+        *(each.known_ns for each in state.outcomes.values()),
+    ]
+    return sum(max(1, _SPAN_MS - (known_ns - end_ns) // NS_PER_MS) for known_ns in told)
