@@ -28,12 +28,14 @@ class Outgoing(NamedTuple):
     key: the market ticker that the frame names, None for control frames and beats.
     received_ns: the producer's clock.
     sid_ns: on snapshots, the latest exchange time that their subscription had shown before; None if none.
+    headers: what this source says of a frame beside the common ones.
     """
 
     value: bytes | Notice
     key: bytes | None
     received_ns: int
     sid_ns: int | None = None
+    headers: tuple[_Header, ...] = ()
 
 
 class Publisher:
@@ -77,6 +79,7 @@ class Publisher:
         headers = self._headers(self._frame_header, out.received_ns)
         if out.sid_ns is not None:
             headers.append((catalog.H_SID_NS, b"%d" % out.sid_ns))
+        headers += out.headers
         self._appender.append(
             self._topic,
             value,

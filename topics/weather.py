@@ -103,7 +103,7 @@ class Climate(WeatherFact, frozen=True, kw_only=True, gc=False, tag="climate"):
     Identity: (station, day, product, revision). day: `YYYY-MM-DD`, midnight to midnight local standard time, all year.
     product: `YYYYMMDDHHMM-CCCC-TTAAII-PIL[-BBB]`; empty where the record does not name it. event_ns, issued_ns: its issuance
     (the WMO header's time, UTC); without a product 12 hours after the day is over everywhere.
-    revision: a hash of high, low, precipitation and snow, which every form of a report has.
+    revision: a hash of high and low, which every form of a report has and markets settle by.
     report: `preliminary`, issued before the day was over: its high is the highest *so far*, its low the lowest so far;
     `final`, issued after it; None when the record does not tell. A later product replaces an earlier one.
     through_ns: what a preliminary report says it holds up to. correction: it says that it corrects another one.

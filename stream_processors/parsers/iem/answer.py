@@ -63,14 +63,14 @@ class Answer(Struct, frozen=True, gc=False):
         text = value[:200].decode("utf-8", "replace").strip()
         if self.status is not None and self.status != 200:  # noqa: PLR2004  # OK
             reason = _REASONS.get(self.status, "upstream_error" if self.status >= 500 else "bad_request")  # noqa: PLR2004
-            return reason, BadRecord("bad_value", f"expected HTTP 200, was {self.status}: {text}")
+            return reason, BadRecord("bad_value", f"expected HTTP 200, was {self.status or 'no answer'}: {text}")
         if text.startswith("ERROR"):
             reason = "not_found" if "Could not Find" in text else "upstream_error"
             return reason, BadRecord("bad_value", f"expected data in an answer of 200, was {text!r}")
         return None
 
 
-_REASONS: dict[int, HttpReason] = {429: "throttled", 503: "throttled", 404: "not_found"}
+_REASONS: dict[int, HttpReason] = {429: "throttled", 503: "throttled", 404: "not_found", 0: "upstream_error"}
 
 
 def answer_of(headers: Headers) -> Answer:

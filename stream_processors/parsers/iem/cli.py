@@ -42,7 +42,7 @@ _FIELDS: dict[str, tuple[str, int]] = {
 }
 _ALIASES = {"date": "valid", "cli_high_f": "high", "cli_low_f": "low", "cli_report_type": "report"}
 _NAMES = frozenset({"station", "valid", "product", "name", "report", "high_time", "low_time"})
-_MATERIAL = ("high_f", "low_f", "precip_e2", "snow_e1")  # what every form of a report has; for the revision
+_MATERIAL = ("high", "low")  # what every form of a report has, and what markets settle by; for the revision
 
 
 def parse(value: bytes, headers: Headers, cause: Cause) -> Iterator[Said]:
@@ -108,7 +108,7 @@ def _climate(row: Row, answer: Answer, cause: Cause, index: int) -> Climate:
         day=day,
         product=name,
         issued_ns=issued_ns,
-        revision=digest({field: values.get(field) for field in _MATERIAL} | {"missing": missing, "trace": trace}),
+        revision=digest({name: "M" if name in missing else values.get(f"{name}_f") for name in _MATERIAL}),
         report="preliminary" if told == "preliminary" else "final" if told == "final" else None,
         correction=bool(row.get("correction")) or bulletin.startswith("CC"),
         through_ns=through if isinstance(through, int) else None,

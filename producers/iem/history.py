@@ -1,0 +1,95 @@
+"""What to ask of the past, and in which order: windows of forecasts, years of reports. Pure.
+
+A unit is over when its answer is data; what is missing in it the parser names. A unit that fails is asked for again
+behind the others, and given up, by name, after `ATTEMPTS_MAX`.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from producers.iem import ask
+from producers.iem.ask import Ask
+from producers.iem.live import outgoing
+from producers.iem.look import Reply, outcome
+from producers.publish import Outgoing
+from topics.catalog import H_LAG_NS
+from topics.iem import NS_PER_DAY, NS_PER_HOUR, day_of, scheduled
+
+ATTEMPTS_MAX = 8
+WINDOW_DAYS = 1
+Lags = Mapping[tuple[str, int], int]  # (model, cycle in UTC hours) -> measured lag in nanoseconds
+
+
+class Progress(NamedTuple):
+    """How far history is. failed: units that were given up, named by their URL's path and parameters."""
+
+    done: int
+    left: int
+    failed: tuple[Ask, ...]
+
+
+class History:
+    """Units in order. lags: measured ones, stamped on the answers; a model without takes the shipped table's."""
+
+    def __init__(self, units: Iterable[Ask], *, base_url: str, lags: Lags) -> None:
+        self._waiting = deque((unit, 0) for unit in units)
+        self._base_url = base_url
+        self._lags = lags
+        self._done = 0
+        self._failed: list[Ask] = []
+
+    def next(self) -> Ask | None:
+        """The next unit; None when all are over."""
+        return self._waiting[0][0] if self._waiting else None
+
+    def answered(self, reply: Reply, now_ns: int) -> Outgoing:
+        """Take the answer to `next`; every answer is appended: it says what was learnt, or why nothing was."""
+        unit, attempts = self._waiting.popleft()
+        said = outcome(reply)
+        if said == "busy" and attempts + 1 < ATTEMPTS_MAX:
+            self._waiting.append((unit, attempts + 1))
+        elif said in {"busy", "refused"}:
+            self._failed.append(unit)
+        else:
+            self._done += 1
+        lag_ns = self._lag_ns(unit)
+        more = () if lag_ns is None else ((H_LAG_NS, b"%d" % lag_ns),)
+        return outgoing(unit, reply, self._base_url, now_ns, seen="archive", more=more)
+
+    def progress(self) -> Progress:
+        """How far it is."""
+        return Progress(self._done, len(self._waiting), tuple(self._failed))
+
+    def _lag_ns(self, unit: Ask) -> int | None:
+        """The greatest measured lag of the cycles in the unit: one answer has one lag, and early is a lie."""
+        if not unit.model:
+            return None
+        cycles = {run_ns % NS_PER_DAY // NS_PER_HOUR for run_ns in scheduled(unit.model, unit.from_ns, unit.to_ns)}
+        lags = [self._lags.get((unit.model, cycle)) for cycle in cycles]
+        known = [lag for lag in lags if lag is not None]
+        return max(known) if known and len(known) == len(lags) else None
+
+
+def windows(
+    stations: Sequence[str], models: Sequence[str], from_ns: int, to_ns: int, *, days: int = WINDOW_DAYS
+) -> Iterator[Ask]:
+    """The runs of a span, in UTC windows of whole days, oldest first; windows that have no run are left out."""
+    start_ns = from_ns // NS_PER_DAY * NS_PER_DAY
+    while start_ns < to_ns:
+        end_ns = min(start_ns + days * NS_PER_DAY, to_ns)
+        for model in models:
+            if any(True for _ in scheduled(model, start_ns, end_ns - 1)):
+                for station in stations:
+                    yield ask.window(station, model, start_ns, end_ns)
+        start_ns += days * NS_PER_DAY
+
+
+def years(stations: Sequence[str], from_ns: int, to_ns: int) -> Iterator[Ask]:
+    """The daily rows and the texts of all years that a span touches, oldest first."""
+    for of_year in range(int(day_of(from_ns)[:4]), int(day_of(max(from_ns, to_ns - 1))[:4]) + 1):
+        for station in stations:
+            rows = ask.year(station, of_year)
+            yield rows
+            # The last day's final report is issued in the next year.
+            yield ask.texts(station, rows.from_ns, rows.to_ns + 2 * NS_PER_DAY)

@@ -1,0 +1,59 @@
+"""A first look at an answer, enough to know whether to ask again. What it says is the parser's business. Pure."""
+
+import re
+from typing import Literal, NamedTuple
+
+from topics.iem import promised
+
+Outcome = Literal[
+    "whole",  # every valid time that the calendar promises is there
+    "part",  # the upstream answered, and not all of it is there, or nothing
+    "busy",  # 429, 5xx or no answer: later
+    "refused",  # our arguments: asking again does not help
+]
+_FAILED_MIN = 500
+_TOO_MANY, _OK = 429, 200
+_TIME = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+
+
+class Reply(NamedTuple):
+    """An answer. status: HTTP's, 0 when there was none; body: its bytes, empty then."""
+
+    status: int
+    body: bytes
+
+
+def outcome(reply: Reply) -> Outcome:
+    """Of an answer that has no calendar: anything that is data is whole."""
+    if reply.status == _TOO_MANY or reply.status >= _FAILED_MIN or reply.status == 0:
+        return "busy"
+    if reply.status != _OK:
+        return "refused"
+    if reply.body.startswith(b"ERROR"):
+        return "part" if b"Could not Find" in reply.body else "busy"
+    return "whole"
+
+
+def outcome_of_run(reply: Reply, model: str, run_ns: int) -> Outcome:
+    """Of the answer to a question for one run."""
+    said = outcome(reply)
+    if said != "whole":
+        return said
+    there = len(valid_times(reply.body))
+    expected = promised(model, run_ns)
+    return "whole" if there and there >= (1 if expected is None else len(expected)) else "part"
+
+
+def valid_times(body: bytes) -> set[bytes]:
+    """The distinct valid times in a CSV of mos.py; rows that are cut off have none."""
+    header, _, rest = body.partition(b"\n")
+    names = [name.strip().lower() for name in header.split(b",")]
+    if b"ftime" not in names:
+        return set()
+    column = names.index(b"ftime")
+    found = set()
+    for line in rest.split(b"\n"):
+        cells = line.split(b",")
+        if len(cells) >= len(names) and _TIME.match(cells[column]):
+            found.add(cells[column])
+    return found

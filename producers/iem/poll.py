@@ -1,0 +1,169 @@
+"""The loop: one question at a time, at the throttle's pace; answers and beats to the log."""
+
+import asyncio
+import contextlib
+import random
+from typing import NamedTuple, Protocol
+
+from producers.beat import Beater
+from producers.iem.ask import Ask
+from producers.iem.clock import Clock
+from producers.iem.history import History
+from producers.iem.live import Live
+from producers.iem.look import Reply, outcome
+from producers.iem.throttle import Throttle
+from producers.iem.turns import Turns
+from producers.kalshi.backoff import Backoff
+from producers.publish import Outgoing, Publisher
+from topics.catalog import RAW_IEM_CLI, RAW_IEM_MOS
+from topics.errors import BadRecord
+from topics.log import Appender
+from topics.units import NS_PER_S
+
+SOURCES = {RAW_IEM_MOS: "iem.mos", RAW_IEM_CLI: "iem.cli"}
+BEAT_NS = 10 * NS_PER_S
+LEASE_NS = 300 * NS_PER_S  # an answer may take a minute, and beats wait for it
+IDLE_NS = NS_PER_S
+_FLUSH_S = 120.0
+
+
+class OnMetric(Protocol):
+    """Told of `iem.answer`, `iem.backoff`, `iem.history`, with fields."""
+
+    def __call__(self, name: str, **fields: object) -> None:
+        """One observation."""
+
+
+class Gets(Protocol):
+    """The door, or what stands in for it."""
+
+    async def get(self, url: str) -> tuple[Reply, str]:
+        """The answer, and in words why there was none."""
+
+
+class Parts(NamedTuple):
+    """What one producer asks and by which rules. live: None asks of history only. base_url: of the upstream."""
+
+    live: Live | None
+    history: History
+    turns: Turns
+    throttle: Throttle
+    backoff: Backoff
+    clock: Clock
+    base_url: str
+
+
+class Poller:
+    """Asks, appends, beats. conn: names this run of the producer. partitions: of each raw topic."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        door: Gets,
+        appender: Appender,
+        *,
+        conn: str,
+        partitions: int,
+        rng: random.Random,
+        on_metric: OnMetric,
+    ) -> None:
+        self._parts = parts
+        self._door = door
+        self._appender = appender
+        self._rng = rng
+        self._on_metric = on_metric
+        self._out = {
+            topic: Publisher(
+                appender, topic=topic, partitions=partitions, source=source, conn=conn, clock=parts.clock.name
+            )
+            for topic, source in SOURCES.items()
+        }
+        self._beaters = {
+            topic: Beater(source, conn, interval_ns=BEAT_NS, lease_ns=LEASE_NS) for topic, source in SOURCES.items()
+        }
+
+    async def run(self, stop: asyncio.Event, *, until_done: bool = False) -> None:
+        """Ask until `stop`, or until history is over. Raises Undelivered."""
+        while not stop.is_set():
+            self._beat()
+            history = self._parts.history.next()
+            if until_done and history is None:
+                break
+            now_ns = self._parts.clock.now_ns()
+            live = None if self._parts.live is None else self._parts.live.next(now_ns)
+            turn = self._parts.turns.next(live=live is not None, history=history is not None)
+            asked = live if turn == "live" else history
+            if asked is None or turn is None:
+                await self._rest(stop, IDLE_NS)
+                continue
+            if await self._slot(stop):
+                await self._ask(asked, of_history=turn == "history")
+        self._bye()
+
+    async def _slot(self, stop: asyncio.Event) -> bool:
+        """Wait for a slot of the throttle; False when stopped meanwhile."""
+        wait_ns = self._parts.throttle.reserve(self._parts.clock.now_ns())
+        until_ns = self._parts.clock.now_ns() + wait_ns
+        while (left_ns := until_ns - self._parts.clock.now_ns()) > 0 and not stop.is_set():
+            await self._rest(stop, min(left_ns, BEAT_NS))
+            self._beat()
+        return not stop.is_set()
+
+    async def _rest(self, stop: asyncio.Event, span_ns: int) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), self._parts.clock.wall_s(span_ns))
+
+    async def _ask(self, asked: Ask, *, of_history: bool) -> None:
+        clock, backoff = self._parts.clock, self._parts.backoff
+        began_ns = clock.now_ns()
+        reply, problem = await self._door.get(asked.url(self._parts.base_url))
+        now_ns = clock.now_ns()
+        out: Outgoing | None
+        if of_history or self._parts.live is None:
+            out = self._parts.history.answered(reply, now_ns)
+        else:
+            out = self._parts.live.answered(asked, reply, now_ns)
+        said = outcome(reply)
+        self._on_metric(
+            "iem.answer",
+            kind=asked.kind,
+            station=asked.station,
+            model=asked.model,
+            status=reply.status,
+            outcome=said,
+            bytes=len(reply.body),
+            ms=(now_ns - began_ns) // 1_000_000,
+            problem=problem,
+            history=of_history,
+        )
+        if said == "busy":
+            pause_s = backoff.failed(0.0, self._rng.uniform(0.0, 1.0))
+            self._parts.throttle.hold(now_ns, int(pause_s * NS_PER_S))
+            self._on_metric("iem.backoff", failures=backoff.failures, pause_s=round(pause_s, 3), status=reply.status)
+        else:
+            backoff.failures = 0
+        if out is not None:
+            self._put(asked, out)
+        if of_history:
+            done, left, failed = self._parts.history.progress()
+            self._on_metric("iem.history", done=done, left=left, failed=len(failed))
+
+    def _put(self, asked: Ask, out: Outgoing) -> None:
+        try:
+            self._out[asked.topic].put(out)
+        except BadRecord as error:  # more bytes than the log takes: nothing of the answer is there, and that is said
+            self._out[asked.topic].put(out._replace(value=b""))
+            self._on_metric("iem.answer", kind=asked.kind, station=asked.station, problem=str(error))
+        self._out[asked.topic].poll()
+
+    def _beat(self) -> None:
+        now_ns = self._parts.clock.now_ns()
+        for topic, beater in self._beaters.items():
+            if now_ns >= beater.due_ns:
+                self._out[topic].put(Outgoing(beater.beat(now_ns, None), None, now_ns))
+
+    def _bye(self) -> None:
+        now_ns = self._parts.clock.now_ns()
+        for topic, beater in self._beaters.items():
+            self._out[topic].put(Outgoing(beater.bye(now_ns, None), None, now_ns))
+        self._appender.flush(_FLUSH_S)
