@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from sinks.tables import StatementRefused
-from tapefold import cli_policy, cli_proofs, cli_tws, query, services, wiring
+from tapefold import cli_iem, cli_policy, cli_proofs, cli_tws, query, services, wiring
 from tapefold import demo as demo_queries
 from tapefold.begin import service as _service
 from tapefold.begin import state_dir as _state_dir
@@ -38,8 +38,11 @@ from topics.tws import WhatToShow
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 run_app = typer.Typer(no_args_is_help=True, help="Run one service in this terminal.")
 simulate_app = typer.Typer(no_args_is_help=True, help="Simulate an upstream, in its own protocol.")
+run_app.command("iem")(cli_iem.run)
+simulate_app.command("iem")(cli_iem.simulate)
 simulate_app.command("tws")(cli_tws.simulate)
 app.add_typer(cli_proofs.app)
+app.command("availability")(cli_iem.availability)
 app.add_typer(run_app, name="run")
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(cli_policy.app, name="policy")

@@ -11,6 +11,7 @@ import pydantic
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from topics import iem
 from topics.errors import SettingsError
 
 REPO = Path(__file__).resolve().parents[1]
@@ -52,6 +53,21 @@ class Settings(BaseSettings):
     ws_failure_cooldown_seconds: float = Field(60.0, ge=0)
     discovery_seconds: float = Field(300.0, gt=0)
 
+    iem_base_url: str = Field(iem.BASE_URL, description="of the Iowa Environmental Mesonet, or of its simulator")
+    iem_stations: str = Field("", description="stations to record, separated by commas, such as KNYC,KMIA")
+    iem_models: str = Field("GFS,MEX,NAM,NBS,NBE", description="of " + ", ".join(iem.MODELS))
+    iem_min_interval_seconds: float = Field(
+        1.0, gt=0, description="between two requests of all processes of this folder"
+    )
+    iem_poll_seconds: float = Field(120.0, gt=0, description="how often a run that may be out is asked for")
+    iem_cli_poll_seconds: float = Field(300.0, gt=0, description="how often a station's climate reports are asked for")
+    iem_history_share: int = Field(4, ge=1, description="of so many requests one is for history while both wait")
+    iem_lag_quantile: float = Field(0.99, gt=0, le=1, description="of the measured lags, for history")
+    iem_lag_samples: int = Field(20, ge=1, description="arrivals that a lag needs to count as measured")
+    iem_failure_threshold: int = Field(10, ge=0, description="failures in a row before the cooldown; 0 for none")
+    iem_failure_cooldown_seconds: float = Field(300.0, ge=0)
+    iem_tape: str = Field("", description="TAPE_NS:WALL_NS:SPEED, the clock of a simulator; empty: the wall")
+
     tapefold_failpoint: str = Field("", description="NAME:N[,...]: for tests, die at the N-th passing of a place")
 
     log_level: str = "INFO"
@@ -72,6 +88,17 @@ class Settings(BaseSettings):
     def markets(self) -> tuple[str, ...]:
         """KALSHI_MARKETS as a tuple."""
         return _listed(self.kalshi_markets)
+
+    def stations(self) -> tuple[str, ...]:
+        """IEM_STATIONS as a tuple, in capitals."""
+        return tuple(name.upper() for name in _listed(self.iem_stations))
+
+    def models(self) -> tuple[str, ...]:
+        """IEM_MODELS as a tuple. Raises SettingsError for one that nobody knows."""
+        models = tuple(name.upper() for name in _listed(self.iem_models))
+        if unknown := [name for name in models if name not in iem.MODELS]:
+            raise SettingsError(f"IEM_MODELS: expected models of {', '.join(iem.MODELS)}, was {', '.join(unknown)}")
+        return models
 
     def series(self) -> tuple[str, ...]:
         """KALSHI_SERIES as a tuple."""

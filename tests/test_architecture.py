@@ -17,9 +17,13 @@ DOORS = {
     "clickhouse_connect": {"sinks/tables.py"},
     "confluent_kafka": {"topics/kafka.py"},
     "faust": {"stream_processors/app.py", "stream_processors/transport.py"},
-    "httpx": {"producers/kalshi/rest.py"},
+    "httpx": {"producers/kalshi/rest.py", "producers/iem/door.py"},
     "pydantic_settings": {"tapefold/settings.py"},
-    "typer": {f"tapefold/{name}.py" for name in ("cli", "cli_options", "cli_policy", "cli_proofs", "cli_tws")},
+    "starlette": {"tapefold/simulators/iem/server.py"},
+    "typer": {
+        f"tapefold/{name}.py" for name in ("cli", "cli_iem", "cli_options", "cli_policy", "cli_proofs", "cli_tws")
+    },
+    "uvicorn": {"tapefold/simulators/iem/server.py"},
     "websockets": {"producers/kalshi/socket.py", f"{KALSHI}/server.py", f"{KALSHI}/link.py"},
 }
 

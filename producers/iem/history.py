@@ -74,14 +74,14 @@ class History:
 def windows(
     stations: Sequence[str], models: Sequence[str], from_ns: int, to_ns: int, *, days: int = WINDOW_DAYS
 ) -> Iterator[Ask]:
-    """The runs of a span, in UTC windows of whole days, oldest first; windows that have no run are left out."""
+    """The runs of a span, in windows that end at UTC midnights, oldest first; windows without a run are left out."""
     start_ns = from_ns // NS_PER_DAY * NS_PER_DAY
     while start_ns < to_ns:
-        end_ns = min(start_ns + days * NS_PER_DAY, to_ns)
+        first_ns, end_ns = max(start_ns, from_ns), min(start_ns + days * NS_PER_DAY, to_ns)
         for model in models:
-            if any(True for _ in scheduled(model, start_ns, end_ns - 1)):
+            if any(True for _ in scheduled(model, first_ns, end_ns - 1)):
                 for station in stations:
-                    yield ask.window(station, model, start_ns, end_ns)
+                    yield ask.window(station, model, first_ns, end_ns)
         start_ns += days * NS_PER_DAY
 
 

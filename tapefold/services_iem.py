@@ -1,0 +1,111 @@
+"""`tapefold run iem`: asks IEM for forecasts and climate reports, live and of the past, by one throttle."""
+
+import asyncio
+import secrets
+import signal
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from producers.iem import history as past
+from producers.iem.clock import Clock, tape_clock
+from producers.iem.door import Door
+from producers.iem.history import History, Lags
+from producers.iem.live import Live
+from producers.iem.poll import Parts, Poller
+from producers.iem.throttle import Throttle
+from producers.iem.turns import Turns
+from producers.kalshi.backoff import Backoff
+from sinks.tables import Tables
+from tapefold import wiring
+from tapefold.settings import Settings
+from topics.errors import SettingsError, Unavailable
+from topics.units import NS_PER_S
+
+_BACKOFF_BASE_S, _BACKOFF_CAP_S = 2.0, 120.0
+_LAGS = (
+    "SELECT model, cycle, quantileExactHigh({quantile:Float64})(lag_s) FROM tapefold_api.arrivals"
+    " WHERE source = 'iem.mos' AND known_by = 'observed' GROUP BY model, cycle HAVING count() >= {samples:UInt64}"
+)
+
+
+def run_iem(
+    settings: Settings, state_dir: Path, *, span_ns: tuple[int, int] | None, live: bool, until_done: bool
+) -> None:
+    """Ask until SIGTERM, or until history is over. span_ns: the history to ask for, None for none."""
+    stations, models = settings.stations(), settings.models()
+    if not stations:
+        raise SettingsError("IEM_STATIONS: expected at least one station such as KNYC, was empty")
+    log = wiring.open_log(settings, state_dir)
+    clock = _clock(settings)
+    units = [] if span_ns is None else [*past.windows(stations, models, *span_ns), *past.years(stations, *span_ns)]
+    parts = Parts(
+        live=Live(
+            stations,
+            models,
+            poll_ns=int(settings.iem_poll_seconds * NS_PER_S),
+            reports_ns=int(settings.iem_cli_poll_seconds * NS_PER_S),
+            base_url=settings.iem_base_url,
+        )
+        if live
+        else None,
+        history=History(units, base_url=settings.iem_base_url, lags=_measured(settings, state_dir) if units else {}),
+        turns=Turns(settings.iem_history_share),
+        throttle=Throttle(
+            state_dir / "iem" / f"throttle.{clock.name}", int(settings.iem_min_interval_seconds * NS_PER_S)
+        ),
+        backoff=Backoff(
+            base_s=_BACKOFF_BASE_S,
+            cap_s=_BACKOFF_CAP_S,
+            threshold=settings.iem_failure_threshold,
+            cooldown_s=settings.iem_failure_cooldown_seconds,
+        ),
+        clock=clock,
+        base_url=settings.iem_base_url,
+    )
+    asyncio.run(_poll(parts, log.appender(), wiring.partitions_of(log), until_done=until_done))
+
+
+async def _poll(parts: Parts, appender: Any, partitions: int, *, until_done: bool) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    logger = structlog.get_logger("iem")
+    door = Door()
+    poller = Poller(
+        parts,
+        door,
+        appender,
+        conn=secrets.token_hex(3),
+        partitions=partitions,
+        rng=wiring.system_random(),
+        on_metric=lambda name, **fields: logger.info("metric", metric=name, **fields),
+    )
+    try:
+        await poller.run(stop, until_done=until_done)
+    finally:
+        await door.aclose()
+    appender.close()
+    for unit in parts.history.progress().failed:
+        logger.error("history: given up", unit=unit.url(""))
+
+
+def _clock(settings: Settings) -> Clock:
+    if not settings.iem_tape:
+        return Clock(wiring.now_ns)
+    try:
+        return tape_clock(settings.iem_tape, wiring.now_ns)
+    except ValueError as error:
+        raise SettingsError(f"IEM_TAPE: {error}") from error
+
+
+def _measured(settings: Settings, state_dir: Path) -> Lags:
+    """The lags of the tape, where there are enough of them; none without a store to ask."""
+    try:
+        tables: Tables = wiring.open_tables(settings, state_dir)
+    except Unavailable:
+        return {}
+    rows = tables.query_rows(_LAGS, {"quantile": settings.iem_lag_quantile, "samples": settings.iem_lag_samples}).rows
+    tables.close()
+    return {(model, int(cycle)): int(lag_s * NS_PER_S) for model, cycle, lag_s in rows}

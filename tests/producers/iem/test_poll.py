@@ -1,0 +1,177 @@
+"""The producer against the simulated upstream, over HTTP, onto a log: what is recorded, what is not asked twice."""
+
+import asyncio
+import random
+
+import pytest
+
+from producers.iem.clock import Clock
+from producers.iem.door import Door
+from producers.iem.history import History, windows, years
+from producers.iem.live import Live
+from producers.iem.poll import Parts, Poller
+from producers.iem.throttle import Throttle
+from producers.iem.turns import Turns
+from producers.kalshi.backoff import Backoff
+from stream_processors.ingest import ingest
+from tapefold.simulators.iem.faults import Faults
+from tapefold.simulators.iem.generated import Chances, Generated
+from tapefold.simulators.iem.server import Simulator, serve
+from topics.catalog import DEAD, RAW_IEM_CLI, RAW_IEM_MOS
+from topics.codec import decode_fact
+from topics.iem import NS_PER_DAY, NS_PER_HOUR, scheduled
+from topics.log import MemoryLog
+from topics.weather import Climate, Forecast, ForecastRun
+
+S = 10**9
+START = 1_768_478_400 * S  # 2026-01-15 12:00Z
+
+
+STEP_NS = 2 * S  # each look at the clock takes so long: time goes on with what is done, not with the machine
+
+
+class StepClock(Clock):
+    """The tape's time as a function of how often it was asked for; waiting takes no time of ours."""
+
+    def __init__(self, end_ns):
+        self.asked = 0
+        self.end_ns = end_ns
+        self.stop = asyncio.Event()
+        super().__init__(self._step, name="tape")
+
+    def _step(self):
+        self.asked += 1
+        now = START + self.asked * STEP_NS
+        if now >= self.end_ns:
+            self.stop.set()
+        return now
+
+    def wall_s(self, tape_ns):  # noqa: D102
+        self.asked += int(tape_ns // STEP_NS)
+        return 0.0
+
+
+def recorded(tmp_path, *, span_ns=None, live_h=None, faults=None, chances=None):
+    """Run simulator and producer on one clock; returns records by topic, the simulator, the parts, metrics.
+
+    live_h: watch for so many hours of the tape; None: history alone, until it is over.
+    """
+    log = MemoryLog()
+    log.create({RAW_IEM_MOS: {}, RAW_IEM_CLI: {}}, 1)
+    metrics = []
+
+    async def main():
+        clock = StepClock(2**62 if live_h is None else START + live_h * NS_PER_HOUR)
+        holdings = Generated(["KNYC", "KMIA"], seed=7, chances=chances or Chances())
+        simulator = Simulator(holdings, clock, faults=faults or Faults(), seed=7)
+        stop, url = asyncio.Event(), asyncio.get_running_loop().create_future()
+        server = asyncio.create_task(serve(simulator, port=0, on_ready=url.set_result, stop=stop))
+        base = await url
+        stations, models = ["KNYC", "KMIA"], ["GFS", "NBS"]
+        units = [] if span_ns is None else [*windows(stations, models, *span_ns), *years(["KNYC"], *span_ns)]
+        live = Live(stations, models, poll_ns=300 * S, reports_ns=600 * S, base_url=base)
+        parts = Parts(
+            live=None if live_h is None else live,
+            history=History(units, base_url=base, lags={}),
+            turns=Turns(3),
+            throttle=Throttle(tmp_path / "t", 5 * S),
+            backoff=Backoff(base_s=1.0, cap_s=10.0),
+            clock=clock,
+            base_url=base,
+        )
+        door = Door()
+        poller = Poller(
+            parts,
+            door,
+            log.appender(),
+            conn="c1",
+            partitions=1,
+            rng=random.Random(1),
+            on_metric=lambda name, **fields: metrics.append((name, fields)),
+        )
+        await poller.run(clock.stop, until_done=live_h is None)
+        await door.aclose()
+        stop.set()
+        await server
+        return simulator, parts
+
+    simulator, parts = asyncio.run(main())
+    records = {topic: log._topic(topic)[0] for topic in (RAW_IEM_MOS, RAW_IEM_CLI)}
+    return records, simulator, parts, metrics
+
+
+def facts(records):
+    """What ingest tells of the records, and what it refuses."""
+    told, dead = [], []
+    for topic, some in records.items():
+        for output in ingest(topic, 0, 1, some):
+            (dead if output.topic == DEAD else told).append(output.value)
+    return [decode_fact(value) for value in told], dead
+
+
+def test_history_records_every_run_and_every_issuance_once(tmp_path):
+    """Three days of two models at two stations, and the year's reports of one: all there, in so many requests."""
+    span = (START - 4 * NS_PER_DAY, START - NS_PER_DAY)
+    records, simulator, parts, _ = recorded(tmp_path, span_ns=span)
+    told, dead = facts(records)
+    runs = [fact for fact in told if isinstance(fact, ForecastRun)]
+    expected = {(s, m, r) for s in ("KNYC", "KMIA") for m in ("GFS", "NBS") for r in scheduled(m, span[0], span[1] - 1)}
+    assert [] == dead
+    assert expected == {(run.station, run.model, run.run_ns) for run in runs}
+    assert len(expected) == len(runs)
+    assert {(None, "archive")} == {(run.reason, run.seen) for run in runs}
+    assert {"assumed"} == {fact.known_by for fact in told if isinstance(fact, Forecast)}
+    days = {fact.day for fact in told if isinstance(fact, Climate)}
+    assert {"2026-01-01", "2026-01-14"} <= days
+    assert sum(simulator.counters.requests.values()) == parts.history.progress().done == 4 * 2 * 2 + 2
+
+
+def test_what_comes_while_we_watch_is_seen_first(tmp_path):
+    """Half a day: the runs of 12Z and 18Z come, each with the answer that did not have it."""
+    records, simulator, _, _ = recorded(tmp_path, live_h=12)
+    told, dead = facts(records)
+    came = [fact for fact in told if isinstance(fact, ForecastRun) and fact.seen == "first" and fact.reason is None]
+    assert [] == dead
+    assert {
+        *((station, "GFS", hour) for station in ("KNYC", "KMIA") for hour in (12, 18)),
+        *((station, "NBS", hour) for station in ("KNYC", "KMIA") for hour in (13, 19)),
+    } == {(run.station, run.model, run.run_ns % NS_PER_DAY // NS_PER_HOUR) for run in came}
+    assert all(0 < run.absent_ns < run.received_ns for run in came)
+    assert all(run.run_ns + NS_PER_HOUR < run.received_ns for run in came)
+    before = [
+        fact for fact in told if isinstance(fact, ForecastRun) and fact.seen == "pre_existing" and fact.reason is None
+    ]
+    assert before
+    assert [fact for fact in told if isinstance(fact, Climate)]
+    assert 1 == simulator.counters.most  # of one second of the tape
+
+
+def test_beats_say_that_we_are_there_and_the_last_one_that_we_are_gone(tmp_path):
+    """On each of the two topics, in order, after all that came before."""
+    records, _, _, _ = recorded(tmp_path, span_ns=(START - 2 * NS_PER_DAY, START - NS_PER_DAY))
+    for topic, some in records.items():
+        kinds = [dict(record.headers)["kind"] for record in some]
+        assert (b"beat", b"beat", True) == (kinds[0], kinds[-1], b'"bye":true' in some[-1].value), topic
+
+
+@pytest.mark.parametrize("kind", ["429", "503", "error", "cut", "500"])
+def test_storms_are_waited_out_and_nothing_is_lost(tmp_path, kind):
+    """A third of the answers fail, each failure is named, and in the end every run is there."""
+    span = (START - 3 * NS_PER_DAY, START - NS_PER_DAY)
+    records, simulator, parts, metrics = recorded(tmp_path, span_ns=span, faults=Faults(((kind, 0.33),)))
+    told, _ = facts(records)
+    whole = {(f.station, f.model, f.run_ns) for f in told if isinstance(f, ForecastRun) and f.reason is None}
+    named = {fact.reason for fact in told if isinstance(fact, ForecastRun) and fact.reason is not None}
+    assert () == parts.history.progress().failed
+    assert {
+        (s, m, r) for s in ("KNYC", "KMIA") for m in ("GFS", "NBS") for r in scheduled(m, span[0], span[1] - 1)
+    } == whole
+    assert {"throttled" if kind in {"429", "503"} else "upstream_error"} >= named
+    assert simulator.counters.faults[kind] == len([1 for name, _ in metrics if name == "iem.backoff"]) > 0
+
+
+def test_history_goes_on_while_we_watch_and_we_watch_while_history_goes_on(tmp_path):
+    """Both have their turns."""
+    _, _, _, metrics = recorded(tmp_path, span_ns=(START - 9 * NS_PER_DAY, START - NS_PER_DAY), live_h=2)
+    turns = [fields["history"] for name, fields in metrics if name == "iem.answer"]
+    assert min(turns[:30].count(True), turns[:30].count(False)) >= 5
