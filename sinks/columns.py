@@ -7,6 +7,7 @@ Every maker raises ValueError or OverflowError for a value that its ClickHouse c
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -172,6 +173,11 @@ def raw(values: Sequence[bytes | None]) -> pa.Array:
 def json_raw(values: Sequence[Any]) -> pa.Array:
     """msgspec.Raw -> String: the JSON text as it was sent."""
     return pa.array([bytes(value) for value in values], pa.binary())
+
+
+def json_text(values: Sequence[Any]) -> pa.Array:
+    """Any value that JSON holds -> String."""
+    return pa.array([msgspec.json.encode(value) for value in values], pa.binary())
 
 
 def headers(values: Sequence[Sequence[tuple[str, bytes | None]]]) -> pa.MapArray:

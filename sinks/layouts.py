@@ -3,7 +3,7 @@
 The columns are named as in `clickhouse/migrations/`. A source with many tables keeps them in a module of its own.
 """
 
-from sinks import columns, layouts_asof, layouts_tws, layouts_weather, layouts_webhook
+from sinks import columns, layouts_asof, layouts_rest, layouts_tws, layouts_weather, layouts_webhook
 from sinks.layout_parts import CAUSE, TIMES, Layout
 
 DEAD = "dead"
@@ -15,6 +15,7 @@ _QUOTES: Layout = (("yes_bid", "yes_bid_e6", columns.price), ("yes_ask", "yes_as
 _FACT: Layout = _TICKER + TIMES + _SESSION + _SEQ + CAUSE
 
 LAYOUTS: dict[str, Layout] = {
+    **layouts_rest.LAYOUTS,
     **layouts_weather.LAYOUTS,
     **layouts_tws.LAYOUTS,
     **layouts_webhook.LAYOUTS,
@@ -27,6 +28,7 @@ LAYOUTS: dict[str, Layout] = {
         ("taker_outcome_side", "taker_outcome_side", columns.labels),
         ("taker_book_side", "taker_book_side", columns.labels),
         ("is_block_trade", "is_block_trade", columns.flag),
+        ("extra", "extra", columns.json_raw),
         *_FACT,
     ),
     "market_ticks": (

@@ -30,6 +30,7 @@ from topics.codec import (
 )
 from topics.errors import Reason
 from topics.events import Beat, Cause, Coverage, Market, Tick, Trade
+from topics.kalshi_rest import BookPoll, Candle, Document, Event, MarketPoll, MarketTerms, Series, Settlement
 from topics.log import Record, Stretch, TopicPartition, stretches_of
 from topics.policies import Policy
 from topics.tws import TwsBar, TwsError, TwsOutage, TwsUnit
@@ -69,6 +70,14 @@ _FACT_TABLES: dict[type, str] = {
     Tick: "market_ticks",
     Market: "market_events",
     Coverage: "coverage",
+    MarketTerms: "market_terms",
+    MarketPoll: "market_polls",
+    Settlement: "settlements",
+    Event: "events",
+    Series: "series",
+    Candle: "candles",
+    BookPoll: "book_polls",
+    Document: "documents",
     Forecast: "forecasts",
     ForecastRun: "forecast_runs",
     Climate: "climate",

@@ -12,7 +12,7 @@ from topics.events import KnownBy
 _INT64_MAX = 2**63 - 1  # what the store's columns hold; nanoseconds since the epoch reach it in the year 2262
 _STAMP_DIGITS_MAX = 19
 # A recording's tape clock is a stated rule (the time the recording has reached), not a stamp of a live recorder.
-_KNOWN_BY_CLOCK: dict[bytes, KnownBy] = {b"wall": "observed", b"tape": "assumed"}
+_KNOWN_BY_CLOCK: dict[bytes, KnownBy] = {b"wall": "observed", b"tape": "assumed", b"rule": "assumed"}
 
 Headers = Mapping[str, bytes]
 

@@ -19,6 +19,7 @@ from topics.domains import domain_of
 from topics.errors import BadRecord
 from topics.events import Beat, BookDelta, BookSnapshot, Cause, Gap, Market, Trade
 from topics.facts import AnyFact
+from topics.kalshi_rest import MarketTerms
 from topics.units import NS_PER_MINUTE, NS_PER_S, minute_of
 
 T = TypeVar("T")
@@ -124,6 +125,8 @@ class Batch:
                         self._emit(GAPS, fact.market_ticker, books.gap_row(fact))
                 case Market():
                     self._market(fact)
+                case MarketTerms():
+                    self._closes(fact.market_ticker, fact.close_ns, fact.known_ns)
                 case Beat():
                     beats.append(fact)
                 case _:
@@ -197,10 +200,12 @@ class Batch:
             bars.add_point(market, quote.session, quote.conn, (quote.start_ns, quote.start_offset), point)
 
     def _market(self, fact: Market) -> None:
-        if fact.close_ts is not None:
-            market = self._market_state(fact.market_ticker)
-            bars.announce_close(market, fact.close_ts * NS_PER_S, fact.known_ns)
-            self._touched.setdefault(fact.market_ticker, {})
+        self._closes(fact.market_ticker, None if fact.close_ts is None else fact.close_ts * NS_PER_S, fact.known_ns)
+
+    def _closes(self, market_ticker: str, close_ns: int | None, known_ns: int) -> None:
+        if close_ns is not None:
+            bars.announce_close(self._market_state(market_ticker), close_ns, known_ns)
+            self._touched.setdefault(market_ticker, {})
 
     def _advance(self, beats: Sequence[Beat]) -> None:
         """Widen spans, take beats, close minutes."""

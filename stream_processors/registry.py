@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from stream_processors.envelope import Headers, RawRecord, envelope_of
-from stream_processors.parsers import kalshi, tws, webhook
+from stream_processors.parsers import kalshi, kalshi_rest, tws, webhook
 from stream_processors.parsers.iem import answer, cli, mos
 from topics.catalog import (
     FACT_BAR,
@@ -15,8 +15,11 @@ from topics.catalog import (
     FACT_TICK,
     FACT_TRADE,
     FACT_WEBHOOK,
+    H_STATUS,
+    H_URL,
     RAW_IEM_CLI,
     RAW_IEM_MOS,
+    RAW_KALSHI_REST,
     RAW_KALSHI_WS,
     RAW_TWS,
     RAW_WEBHOOK,
@@ -25,6 +28,7 @@ from topics.domains import domain_of
 from topics.errors import BadRecord
 from topics.events import BookDelta, BookSnapshot, Cause, Market, Tick, Trade
 from topics.facts import AnyFact
+from topics.kalshi_rest import BookPoll, Candle, MarketPoll
 from topics.weather import AnyWeather
 
 
@@ -54,12 +58,26 @@ _KALSHI_TOPIC: dict[type, str] = {
     Market: FACT_MARKET,
 }
 
+_REST_TOPIC: dict[type, str] = {Trade: FACT_TRADE, MarketPoll: FACT_TICK, Candle: FACT_TICK, BookPoll: FACT_TICK}
+
 
 def _kalshi_ws(record: RawRecord, headers: Headers, cause: Cause) -> Iterable[Told | Unfit]:
     fact = kalshi.parse(record.value or b"", envelope_of(headers), cause)
     if fact is None:
         return ()
     return (Told(_KALSHI_TOPIC[type(fact)], domain_of(fact.market_ticker), fact),)
+
+
+def _kalshi_rest(record: RawRecord, headers: Headers, cause: Cause) -> Iterable[Told | Unfit]:
+    url, status = headers.get(H_URL, b""), headers.get(H_STATUS, b"")
+    if not url.isascii() or not (len(status) == 3 and status.isdigit()):  # noqa: PLR2004  # digits of an HTTP status
+        raise BadRecord("missing_header", f"expected {H_URL} (ASCII) and {H_STATUS} (3 digits), were {headers!r}")
+    said = kalshi_rest.parse(record.value or b"", url.decode(), int(status), envelope_of(headers), cause)
+    for item in said:
+        if isinstance(item, tuple):
+            yield Unfit(*item)
+        else:
+            yield Told(_REST_TOPIC.get(type(item), FACT_MARKET), kalshi_rest.domain(item), item)
 
 
 def _tws(record: RawRecord, headers: Headers, cause: Cause) -> Iterable[Told | Unfit]:
@@ -95,6 +113,7 @@ PARSERS: dict[str, Parse] = {
     RAW_IEM_MOS: _iem_mos,
     RAW_IEM_CLI: _iem_cli,
     RAW_KALSHI_WS: _kalshi_ws,
+    RAW_KALSHI_REST: _kalshi_rest,
     RAW_TWS: _tws,
     RAW_WEBHOOK: _webhook,
 }

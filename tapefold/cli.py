@@ -164,6 +164,7 @@ def parse(  # noqa: PLR0917  # each is a flag
     what_to_show: What = None,
 ) -> None:
     """Print the facts and refusals of recorded payloads as NDJSON, by the parser of the live path."""
+    load_settings()  # the stations that a user has set hold here, too
     found = _source(source, tws_payloads.Given(symbol, zone, what_to_show))
     counts = records.parse(source, found, files, recorder, now_ns=wiring.now_ns, out=typer.echo)
     typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()), err=True)

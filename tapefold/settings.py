@@ -11,7 +11,7 @@ import pydantic
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from topics import iem
+from topics import domains, iem, stations
 from topics.errors import SettingsError
 
 REPO = Path(__file__).resolve().parents[1]
@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     kalshi_private_key_path: Path | None = None
     kalshi_markets: str = Field("", description="market tickers to record, separated by commas")
     kalshi_series: str = Field("", description="series whose open markets to record, separated by commas")
+
+    station_overrides: str = Field("", description="SERIES=ICAO@ZONE[:high|low],... over the shipped registry")
 
     ws_shard_count: int = Field(1, ge=1)
     ws_shard_id: int = Field(0, ge=0)
@@ -110,18 +112,20 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def load_settings() -> Settings:
-    """The settings of this process. Raises SettingsError that names each wrong variable."""
+    """The settings of this process; its station overrides hold from here on. Raises SettingsError naming each variable."""
     env_file = os.environ.get("ENV_FILE")
     if env_file is not None and not Path(env_file).is_file():
         raise SettingsError(f"ENV_FILE: expected a readable file, was {env_file!r}")
     try:
-        return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings' own argument
+        settings = Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings' own argument
     except pydantic.ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}, was {item['input']!r}"
             for item in error.errors()
         )
         raise SettingsError(f"environment: {wrong}") from error
+    domains.override(stations.overrides(settings.station_overrides))
+    return settings
 
 
 def child_environment(**values: str) -> dict[str, str]:

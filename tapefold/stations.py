@@ -6,8 +6,9 @@ import pyarrow as pa
 
 from sinks import columns
 from sinks.tables import Tables
-from topics.climate_day import ZONE_BY_STATION, offset_of, series_of_station
-from topics.domains import REGISTRY_VERSION
+from topics.climate_day import offset_of, series_of_station
+from topics.domains import ZONE_BY_STATION
+from topics.stations import REGISTRY_VERSION
 
 _TABLE = "weather_stations"
 

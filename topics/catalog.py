@@ -13,6 +13,7 @@ SCHEMA_VERSION = 1  # of every value written by this code; stamped in the `schem
 
 # Names of raw topics have at most 16 bytes: the store ranks several tellings of a trade by them (clickhouse/0003).
 RAW_KALSHI_WS = "raw.kalshi.ws"
+RAW_KALSHI_REST = "raw.kalshi.rest"
 RAW_TWS = "raw.tws"
 RAW_WEBHOOK = "raw.webhook"
 RAW_IEM_MOS = "raw.iem.mos"
@@ -62,6 +63,14 @@ TOPICS: tuple[Topic, ...] = (
         "Everything a Kalshi WebSocket session received or noticed. A parser fix is a replay, never a re-download.",
     ),
     Topic(
+        RAW_KALSHI_REST,
+        "raw",
+        "producers.kalshi",
+        "series or market ticker that was asked for (none for the exchange as a whole)",
+        "the frame's bytes as received: the body of one answer",
+        "Answers of Kalshi's REST API, with what was asked in a header. A listing is appended when its last page is here.",
+    ),
+    Topic(
         RAW_TWS,
         "raw",
         "producers.tws",
@@ -95,9 +104,23 @@ TOPICS: tuple[Topic, ...] = (
         "Every answer of IEM on climate reports: daily rows, and the texts of every issuance.",
     ),
     Topic(FACT_TRADE, "fact", "ingest", "join domain", "Trade | Beat", "One trade as one channel told it."),
-    Topic(FACT_TICK, "fact", "ingest", "join domain", "Tick", "One ticker frame: last price, best quotes, sizes."),
+    Topic(
+        FACT_TICK,
+        "fact",
+        "ingest",
+        "join domain",
+        "Tick | MarketPoll | Candle | BookPoll",
+        "Quotes: ticker frames, and what REST says of a market.",
+    ),
     Topic(FACT_BOOK, "fact", "ingest", "join domain", "BookSnapshot | BookDelta | Gap | Beat", "Order book changes."),
-    Topic(FACT_MARKET, "fact", "ingest", "join domain", "Market | Beat", "Lifecycle of a market as announced."),
+    Topic(
+        FACT_MARKET,
+        "fact",
+        "ingest",
+        "join domain",
+        "Market | MarketTerms | Settlement | Event | Series | Document | Beat",
+        "Lifecycle, contract and outcome of a market, its event and its series.",
+    ),
     Topic(
         FACT_GAP,
         "fact",
@@ -180,7 +203,8 @@ SINK_TOPICS: tuple[str, ...] = tuple(t.name for t in TOPICS if t.name != FACT_BO
 H_SOURCE = "source"  # `kalshi.ws`
 H_KIND = "kind"  # frame | beat | gap | coverage; raw.tws: unit | outage as well
 H_RECEIVED_NS = "received_ns"  # the producer's clock when the frame was read from the socket
-H_CLOCK = "clock"  # wall | tape: which clock `received_ns` was read from
+H_CLOCK = "clock"  # wall | tape: which clock `received_ns` was read from; rule: the wall, at the load of a file
+# whose recorder left no stamp: the parser says by its own stated rule when its facts were known
 H_CONN = "conn"  # the connection's id
 H_SID_NS = "sid_ns"  # snapshots only: the latest exchange time that their subscription had shown before
 H_RECORDER = "recorder"  # loaded payloads only: whoever received them and stamped them

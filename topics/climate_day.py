@@ -9,40 +9,12 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from topics.domains import STATION_BY_SERIES
+from topics.domains import STATION_BY_SERIES, ZONE_BY_STATION
 from topics.units import NS_PER_S
 
 S_PER_DAY = 86_400
 NS_PER_DAY = S_PER_DAY * NS_PER_S
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-
-# The stations of the weather series and their zones (IANA), as the exchange's cities have them.
-ZONE_BY_STATION: dict[str, str] = {
-    "KNYC": "America/New_York",
-    "KMIA": "America/New_York",
-    "KPHL": "America/New_York",
-    "KATL": "America/New_York",
-    "KBOS": "America/New_York",
-    "KDCA": "America/New_York",
-    "KSDF": "America/Kentucky/Louisville",
-    "KTTN": "America/New_York",
-    "KEWR": "America/New_York",
-    "KMDW": "America/Chicago",
-    "KAUS": "America/Chicago",
-    "KDFW": "America/Chicago",
-    "KMSP": "America/Chicago",
-    "KHOU": "America/Chicago",
-    "KMSY": "America/Chicago",
-    "KOKC": "America/Chicago",
-    "KSAT": "America/Chicago",
-    "KDEN": "America/Denver",
-    "KPHX": "America/Phoenix",
-    "KLAX": "America/Los_Angeles",
-    "KSFO": "America/Los_Angeles",
-    "KSEA": "America/Los_Angeles",
-    "KLAS": "America/Los_Angeles",
-    "KSAN": "America/Los_Angeles",
-}
 
 
 @lru_cache(maxsize=4_096)  # stations of a network x years

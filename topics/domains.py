@@ -1,52 +1,26 @@
 """Join domains: the key under which facts of one thing meet, so that one partition holds all that a join needs.
 
 A weather market joins with its station's forecasts and climate reports: its key is the station (`KMIA`). Every other
-market joins within its series. The mapping is data with a version, stamped on each fact: a new mapping is a new
-generation, never a silent move of a key (stations: the CLI code in each series' `rules_primary`, read 2026-09-24).
+market joins within its series. The mapping is data with a version (`topics.stations`), and a user's overrides of it.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 
-REGISTRY_VERSION = 1
+from topics import stations
+from topics.stations import WeatherSeries
 
-STATION_BY_SERIES: dict[str, str] = {
-    "KXHIGHNY": "KNYC",
-    "HIGHNY": "KNYC",
-    "KXHIGHCHI": "KMDW",
-    "HIGHCHI": "KMDW",
-    "KXHIGHMIA": "KMIA",
-    "HIGHMIA": "KMIA",
-    "KXHIGHAUS": "KAUS",
-    "HIGHAUS": "KAUS",
-    "KXHIGHDEN": "KDEN",
-    "KXDENHIGH": "KDEN",
-    "KXHIGHLAX": "KLAX",
-    "KXHIGHPHIL": "KPHL",
-    "KXLOWTNYC": "KNYC",
-    "KXLOWTCHI": "KMDW",
-    **{
-        f"KXHIGHT{city}": station
-        for city, station in {
-            "SFO": "KSFO",
-            "PHX": "KPHX",
-            "SEA": "KSEA",
-            "ATL": "KATL",
-            "BOS": "KBOS",
-            "DAL": "KDFW",
-            "DC": "KDCA",
-            "LV": "KLAS",
-            "MIN": "KMSP",
-            "HOU": "KHOU",
-            "NOLA": "KMSY",
-            "OKC": "KOKC",
-            "SATX": "KSAT",
-            "SAN": "KSAN",
-            "SDF": "KSDF",
-            "TTN": "KTTN",
-            "EWR": "KEWR",
-        }.items()
-    },
-}
+WEATHER_SERIES: dict[str, WeatherSeries] = dict(stations.SERIES)
+STATION_BY_SERIES: dict[str, str] = {name: entry.station.icao for name, entry in WEATHER_SERIES.items()}
+ZONE_BY_STATION: dict[str, str] = {icao: station.zone for icao, station in stations.STATIONS.items()}
+
+
+def override(entries: Mapping[str, WeatherSeries]) -> None:
+    """Put a user's entries over the shipped ones: once, at the start of a process, the same in all of them."""
+    WEATHER_SERIES.update(entries)
+    STATION_BY_SERIES.update({name: entry.station.icao for name, entry in entries.items()})
+    ZONE_BY_STATION.update({entry.station.icao: entry.station.zone for entry in entries.values()})
+    domain_of.cache_clear()
 
 
 def series_of(market_ticker: str) -> str:

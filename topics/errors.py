@@ -21,6 +21,7 @@ Reason = Literal[
     "missing_header",  # our own producer's metadata is absent or malformed
     "conflict",  # the same natural id came with other material content
     "bad_signature",  # a recorded webhook that its secret did not sign; a receiver answers such a request with 400
+    "bad_status",  # the upstream answered, but not with what was asked for
     "too_large",  # more bytes than the log accepts
 ]
 REASONS: frozenset[str] = frozenset(get_args(Reason))

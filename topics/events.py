@@ -98,7 +98,10 @@ class Fact(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", omit_d
 
 
 class Trade(Fact, frozen=True, kw_only=True, gc=False, tag="trade"):
-    """One trade. Identity: `trade_id`. Material fields: ticker, id, time in ms, prices, size."""
+    """One trade. Identity: `trade_id`. Material fields: ticker, id, time in ms, prices, size.
+
+    sid 0: told by REST, which has no subscriptions. extra: fields that no other names, as sent.
+    """
 
     trade_id: str
     yes_price_e6: Int64
@@ -107,6 +110,7 @@ class Trade(Fact, frozen=True, kw_only=True, gc=False, tag="trade"):
     taker_outcome_side: Side | None = None
     taker_book_side: Literal["bid", "ask"] | None = None
     is_block_trade: bool | None = None
+    extra: Raw = Raw(b"{}")
 
 
 class Tick(Fact, frozen=True, kw_only=True, gc=False, tag="tick"):

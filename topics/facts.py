@@ -1,9 +1,10 @@
 """All that may stand on a fact topic, of all sources. A source adds its union here."""
 
 from topics.events import AnyKalshi, Beat
+from topics.kalshi_rest import AnyRest
 from topics.policies import Policy
 from topics.tws import AnyTwsFact
 from topics.weather import AnyWeather
 from topics.webhook import Webhook
 
-AnyFact = AnyKalshi | AnyTwsFact | AnyWeather | Policy | Webhook | Beat
+AnyFact = AnyKalshi | AnyRest | AnyTwsFact | AnyWeather | Policy | Webhook | Beat

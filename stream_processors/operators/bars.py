@@ -22,6 +22,7 @@ EMPTY_MINUTES_MAX = 44_640  # 31 days: no market is silent longer and still open
 
 SESSIONS_MAX = 64  # quotes of older sessions are let go: each reconnect makes a new one, closed bars keep their quote
 
+_MS_PER_S = 1_000
 _KNOWN_BY: tuple[KnownBy, ...] = ("observed", "modelled", "assumed")
 _RANK: dict[str, int] = {name: rank for rank, name in enumerate(_KNOWN_BY)}
 
@@ -169,13 +170,19 @@ def _again(state: Minute, trade: Trade, before: Seen) -> Conflict | None:
     state.trades[trade.trade_id] = (*(material if wins else before[:4]), *least, tuple(sorted(known - {least[0]})))
     if wins:
         _refold(state)
-    if material == before[:4]:
+    if material[1:] == before[1:4] and _same_time(material[0], before[0]):
         return None
     loser = Cause(*before[5:8]) if wins else cause
     winner, other = (material, before[:4]) if wins else (before[:4], material)
     return Conflict(
         trade, loser, f"trade {trade.trade_id}: expected (ms, yes_e6, no_e6, size_e4) {winner}, was {other}"
     )
+
+
+def _same_time(one_ms: int, other_ms: int) -> bool:
+    """Whether two channels may tell of one moment: sockets told whole seconds before 2026-04-15, REST microseconds."""
+    whole = one_ms % _MS_PER_S == 0 or other_ms % _MS_PER_S == 0
+    return one_ms == other_ms or (whole and one_ms // _MS_PER_S == other_ms // _MS_PER_S)
 
 
 def _refold(state: Minute) -> None:

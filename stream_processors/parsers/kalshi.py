@@ -4,35 +4,35 @@ Source: Kalshi AsyncAPI "Market Data WebSocket API" 2.0.0 (read 2026-11) and its
 (`_dollars`, `_fp`) since 2026-03-12, integer cents and contracts before. Where a frame has both, the strings win.
 """
 
-import re
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from stream_processors.envelope import Envelope
+from stream_processors.fields import (
+    CentLevel,
+    Count,
+    Decimal,
+    DollarLevel,
+    Dollars,
+    Level,
+    Millis,
+    Moment,
+    Natural,
+    Seconds,
+    SignedCount,
+    Ticker,
+    levels,
+    optional_size,
+    price,
+    refusal,
+    rfc3339_ns,
+    size,
+)
 from topics.errors import BadRecord
 from topics.events import BookDelta, BookSnapshot, Cause, Market, Side, Tick, Trade
-from topics.units import E4_PER_CONTRACT, E6_PER_CENT, NS_PER_MS, NS_PER_S, price_e6, size_e4
-
-_SECONDS_MAX = 4_102_444_799  # the end of the year 2099: past it a time stamp is nonsense, and so is 0
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-
-Natural = Annotated[int, Meta(ge=0, le=2**53)]
-Dollars = Annotated[int, Meta(ge=-(2**53), le=2**53)]
-# Integer cents and contracts become millionths and ten-thousandths: times 10^4, which must still have 18 digits at most.
-Count = Annotated[int, Meta(ge=0, lt=10**14)]
-SignedCount = Annotated[int, Meta(gt=-(10**14), lt=10**14)]
-Moment = Annotated[int, Meta(ge=0, le=2**33)]
-Seconds = Annotated[int, Meta(ge=1, le=_SECONDS_MAX)]
-Millis = Annotated[int, Meta(ge=1, le=_SECONDS_MAX * 1_000 + 999)]
-Ticker = Annotated[str, Meta(min_length=1, max_length=256)]
-Decimal = Annotated[str, Meta(max_length=32)]  # a number as text; units keep 18 digits of it
-Level = tuple[Decimal, Decimal]
-DollarLevel = tuple[Decimal, Count]
-CentLevel = tuple[Count, Count]
+from topics.units import NS_PER_MS, NS_PER_S
 
 
 class _Msg(Struct):
@@ -190,46 +190,11 @@ def parse(value: bytes, envelope: Envelope, cause: Cause) -> KalshiFact | None:
             case _:
                 return None
     except msgspec.ValidationError as error:
-        raise _refusal(error) from error
+        raise refusal(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRecord("not_json", f"expected one Kalshi frame as JSON: {error}") from error
     except ValueError as error:
         raise BadRecord("bad_value", str(error)) from error
-
-
-def _refusal(error: msgspec.ValidationError) -> BadRecord:
-    text = str(error)
-    if text.endswith(("at `$.type`", "required field `type`")):
-        return BadRecord("unknown_type", f"expected a frame type of the market data channels: {text}")
-    if text.startswith("Object missing required field"):
-        return BadRecord("missing_field", text)
-    return BadRecord("bad_value", text)
-
-
-def _natural(value: int, text: str) -> int:
-    if value < 0:
-        raise BadRecord("bad_value", f"expected a price or a size >= 0, was {text!r}")
-    return value
-
-
-def _price(text: str | None, cents: int | None, field: str) -> int:
-    if text is not None:
-        return _natural(price_e6(text), text)
-    if cents is not None:
-        return cents * E6_PER_CENT
-    raise BadRecord("missing_field", f"expected `{field}_dollars` or `{field}`, was neither")
-
-
-def _size(text: str | None, count: int | None, field: str, *, signed: bool = False) -> int:
-    if text is not None:
-        return size_e4(text) if signed else _natural(size_e4(text), text)
-    if count is not None:
-        return count * E4_PER_CONTRACT
-    raise BadRecord("missing_field", f"expected `{field}_fp` or `{field}`, was neither")
-
-
-def _optional_size(text: str | None) -> int | None:
-    return None if text is None else _natural(size_e4(text), text)
 
 
 def _event_ns(ts_ms: int | None, ts: int | None) -> int:
@@ -253,9 +218,9 @@ def _trade(frame: _TradeFrame, envelope: Envelope, cause: Cause) -> Trade:
         sid=frame.sid,
         seq=frame.seq,
         trade_id=msg.trade_id,
-        yes_price_e6=_price(msg.yes_price_dollars, msg.yes_price, "yes_price"),
-        no_price_e6=_price(msg.no_price_dollars, msg.no_price, "no_price"),
-        size_e4=_size(msg.count_fp, msg.count, "count"),
+        yes_price_e6=price(msg.yes_price_dollars, msg.yes_price, "yes_price"),
+        no_price_e6=price(msg.no_price_dollars, msg.no_price, "no_price"),
+        size_e4=size(msg.count_fp, msg.count, "count"),
         taker_outcome_side=msg.taker_outcome_side or msg.taker_side,
         taker_book_side=msg.taker_book_side,
         is_block_trade=msg.is_block_trade,
@@ -274,14 +239,14 @@ def _tick(frame: _TickerFrame, envelope: Envelope, cause: Cause) -> Tick:
         conn=envelope.conn,
         sid=frame.sid,
         seq=frame.seq,
-        price_e6=_price(msg.price_dollars, msg.price, "price"),
-        yes_bid_e6=_price(msg.yes_bid_dollars, msg.yes_bid, "yes_bid"),
-        yes_ask_e6=_price(msg.yes_ask_dollars, msg.yes_ask, "yes_ask"),
-        volume_e4=_size(msg.volume_fp, msg.volume, "volume"),
-        open_interest_e4=_size(msg.open_interest_fp, msg.open_interest, "open_interest"),
-        yes_bid_size_e4=_optional_size(msg.yes_bid_size_fp),
-        yes_ask_size_e4=_optional_size(msg.yes_ask_size_fp),
-        last_trade_size_e4=_optional_size(msg.last_trade_size_fp),
+        price_e6=price(msg.price_dollars, msg.price, "price"),
+        yes_bid_e6=price(msg.yes_bid_dollars, msg.yes_bid, "yes_bid"),
+        yes_ask_e6=price(msg.yes_ask_dollars, msg.yes_ask, "yes_ask"),
+        volume_e4=size(msg.volume_fp, msg.volume, "volume"),
+        open_interest_e4=size(msg.open_interest_fp, msg.open_interest, "open_interest"),
+        yes_bid_size_e4=optional_size(msg.yes_bid_size_fp),
+        yes_ask_size_e4=optional_size(msg.yes_ask_size_fp),
+        last_trade_size_e4=optional_size(msg.last_trade_size_fp),
         dollar_volume=msg.dollar_volume,
         dollar_open_interest=msg.dollar_open_interest,
         market_id=msg.market_id,
@@ -294,7 +259,7 @@ def _delta(frame: _DeltaFrame, envelope: Envelope, cause: Cause) -> BookDelta:
     if ts_ms is not None:
         event_ns = ts_ms * NS_PER_MS
     elif msg.ts is not None:
-        event_ns = _rfc3339_ns(msg.ts)
+        event_ns = rfc3339_ns(msg.ts)
     else:
         event_ns = envelope.received_ns
     return BookDelta(
@@ -309,23 +274,10 @@ def _delta(frame: _DeltaFrame, envelope: Envelope, cause: Cause) -> BookDelta:
         sid=frame.sid,
         seq=frame.seq,
         side=msg.side,
-        price_e6=_price(msg.price_dollars, msg.price, "price"),
-        delta_e4=_size(msg.delta_fp, msg.delta, "delta", signed=True),
+        price_e6=price(msg.price_dollars, msg.price, "price"),
+        delta_e4=size(msg.delta_fp, msg.delta, "delta", signed=True),
         market_id=msg.market_id,
     )
-
-
-def _rfc3339_ns(text: str) -> int:
-    """RFC 3339 text -> nanoseconds since the epoch, by integers: a float would lose what is below a microsecond."""
-    match = _RFC3339.fullmatch(text)
-    if match is None:
-        raise BadRecord("bad_value", f"expected a time such as '2026-08-27T13:56:23.996443Z', was {text!r}")
-    date, time, fraction, zone = match.groups()
-    moment = datetime.fromisoformat(f"{date}T{time}{zone.upper()}")
-    seconds = (moment - _EPOCH) // timedelta(seconds=1)
-    if not 0 < seconds <= _SECONDS_MAX:
-        raise BadRecord("bad_value", f"expected a time between 1970 and 2099, was {text!r}")
-    return seconds * NS_PER_S + int((fraction or "").ljust(9, "0"))
 
 
 def _snapshot(frame: _SnapshotFrame, envelope: Envelope, cause: Cause) -> BookSnapshot:
@@ -341,21 +293,10 @@ def _snapshot(frame: _SnapshotFrame, envelope: Envelope, cause: Cause) -> BookSn
         conn=envelope.conn,
         sid=frame.sid,
         seq=frame.seq,
-        yes=_levels(msg.yes_dollars_fp, msg.yes_dollars, msg.yes),
-        no=_levels(msg.no_dollars_fp, msg.no_dollars, msg.no),
+        yes=levels(msg.yes_dollars_fp, msg.yes_dollars, msg.yes),
+        no=levels(msg.no_dollars_fp, msg.no_dollars, msg.no),
         market_id=msg.market_id or None,  # an empty book comes with an empty id
     )
-
-
-def _levels(
-    fixed: tuple[Level, ...] | None, dollars: tuple[DollarLevel, ...] | None, cents: tuple[CentLevel, ...] | None
-) -> tuple[tuple[int, int], ...]:
-    """An absent side is an empty one."""
-    if fixed is not None:
-        return tuple((_price(price, None, ""), _size(size, None, "")) for price, size in fixed)
-    if dollars is not None:
-        return tuple((_price(price, None, ""), size * E4_PER_CONTRACT) for price, size in dollars)
-    return tuple((price * E6_PER_CENT, size * E4_PER_CONTRACT) for price, size in cents or ())
 
 
 def _market(frame: _LifecycleFrame | _EventFrame | _FeeFrame, envelope: Envelope, cause: Cause) -> Market:
@@ -382,6 +323,6 @@ def _market(frame: _LifecycleFrame | _EventFrame | _FeeFrame, envelope: Envelope
         determination_ts=msg.determination_ts,
         settled_ts=msg.settled_ts,
         result=msg.result,
-        settlement_value_e6=None if msg.settlement_value is None else _price(msg.settlement_value, None, ""),
+        settlement_value_e6=None if msg.settlement_value is None else price(msg.settlement_value, None, ""),
         terms=Raw(terms),
     )

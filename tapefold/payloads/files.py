@@ -24,6 +24,8 @@ class Payload(NamedTuple):
     stamped_ns: the receive stamp of the file's recorder; None when the file has none.
     reached_ns: without a stamp, the time that the recording itself has reached here (a stated rule, not a stamp);
     None when it shows no time, and then nothing is claimed to be known before the load.
+    ruled: without any stamp, the parser of the source says by a stated rule when its facts were known; the record itself is
+    received when it is loaded.
     session: counts the connections within the file. headers: what the producer says beside the common headers.
     """
 
@@ -33,6 +35,7 @@ class Payload(NamedTuple):
     reached_ns: int | None
     session: int = 0
     headers: tuple[tuple[str, bytes], ...] = ()
+    ruled: bool = False
 
 
 def find(paths: Iterable[Path], suffixes: tuple[str, ...]) -> list[Path]:

@@ -44,7 +44,8 @@ def headers_of(payload: Payload, origin: Origin, now_ns: int) -> tuple[tuple[str
     """The raw record's headers. Nothing is invented about time.
 
     The recorder's stamp makes what it stamped `observed` by that recorder. Without one the time that the recording has
-    reached stands in (`tape`, hence `assumed`). A payload without any time is known from now on, by us.
+    reached stands in (`tape`, hence `assumed`), or the parser's own rule (`rule`, `assumed` likewise). A payload without
+    any time is known from now on, by us.
     """
     received_ns, clock, recorder = _received(payload, origin, now_ns)
     conn = origin.conn if not payload.session else f"{origin.conn}-{payload.session}"
@@ -65,7 +66,7 @@ def _received(payload: Payload, origin: Origin, now_ns: int) -> tuple[int, bytes
         return payload.stamped_ns, b"wall", origin.recorder
     if payload.reached_ns is not None:
         return payload.reached_ns, b"tape", origin.recorder
-    return now_ns, b"wall", "tapefold load"
+    return now_ns, b"rule" if payload.ruled else b"wall", "tapefold load"
 
 
 def parse(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tapefold.payloads import iem, kalshi_ws, tws
+from tapefold.payloads import iem, kalshi_rest, kalshi_ws, tws
 from tapefold.payloads.files import Payload
 from topics import catalog
 
@@ -24,6 +24,7 @@ class Source(NamedTuple):
 SOURCES: dict[str, Source] = {
     "iem.cli": Source(catalog.RAW_IEM_CLI, iem.CLI_SUFFIXES, iem.payloads),
     "iem.mos": Source(catalog.RAW_IEM_MOS, iem.MOS_SUFFIXES, iem.payloads),
+    "kalshi.rest": Source(catalog.RAW_KALSHI_REST, kalshi_rest.SUFFIXES, kalshi_rest.payloads),
     "kalshi.ws": Source(catalog.RAW_KALSHI_WS, kalshi_ws.SUFFIXES, kalshi_ws.payloads, beats=True),
     "tws": Source(catalog.RAW_TWS, tws.SUFFIXES, tws.payloads),
 }

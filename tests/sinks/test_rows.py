@@ -74,6 +74,7 @@ def test_a_trade_becomes_a_row(make: Any) -> None:
         "taker_outcome_side": None,
         "taker_book_side": "bid",
         "is_block_trade": True,
+        "extra": b"{}",
         "market_ticker": "KXHIGHMIA-26AUG06-B92",
         "event_at": make.t0_ns,
         "received_at": make.t0_ns + 1,

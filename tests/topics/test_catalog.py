@@ -9,7 +9,7 @@ from sinks.layouts import LAYOUTS
 from sinks.rows import layout_of
 from stream_processors.ingest import WATERMARK_TOPICS
 from tapefold.wiring import topic_settings
-from topics import asof, catalog, events, policies, tws, weather, webhook
+from topics import asof, catalog, events, kalshi_rest, policies, tws, weather, webhook
 from topics.catalog import BY_NAME, FACT_BOOK, FACT_TICK, FACT_WEBHOOK, FOLD_TOPICS, RAW_TOPICS, SINK_TOPICS, TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +45,7 @@ def test_a_typed_value_names_types_that_exist(topic):
     if topic.group == "raw":
         assert topic.value.startswith("the frame's bytes as received")
     else:
-        modules = (asof, events, policies, tws, weather, webhook)
+        modules = (asof, events, kalshi_rest, policies, tws, weather, webhook)
         assert all(any(hasattr(module, name) for module in modules) for name in topic.value.split(" | "))
 
 
