@@ -35,7 +35,8 @@ def _ours(script: str, *arguments: str) -> tuple[str, ...]:
 FOLDS: tuple[Contestant, ...] = (
     Contestant("fold", "Tapefold's fold agent", _ours("fold.py")),
     Contestant("faust", "plain Faust, table, one event at a time", _peer("faust_table.py"), 60_000, 50.0),
-    Contestant("quix", "Quix Streams, state", _peer("quix_state.py"), 200_000, 5.0),
+    Contestant("quix", "Quix Streams, its windows", _peer("quix_windows.py"), 200_000, 5.0),
+    Contestant("quix-state", "Quix Streams, bars kept by hand", _peer("quix_state.py"), 200_000),
     Contestant("bytewax", "bytewax, recovery store on", _peer("bytewax_fold.py", "recovery"), None, 1.2),
     Contestant("bytewax-off", "bytewax, recovery store off", _peer("bytewax_fold.py", "plain")),
     Contestant("librdkafka", "raw librdkafka consume, nothing decoded", _peer("librdkafka_consume.py")),
