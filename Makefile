@@ -40,6 +40,7 @@ bench: setup .venv-bench/.ready
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/sink.py
 	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/asof.py
 
 .venv-bench/.ready: benchmarks/requirements.lock
 	$(PYTHON) -m venv .venv-bench
