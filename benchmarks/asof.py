@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/asof.py [--days 365] [--stations 20] [--policies 24] [--processes 2] [--json FILE]
 
-The runs are those of the models' cycles with their horizons, made up from a seed. They are folded first (not timed by the
-target), so that the states stand as bytes as they would in RocksDB; then each policy is told, as `tapefold policy add` does,
-and every day of every station is answered for it. Prints rows, seconds and what a station day weighs.
+The runs are those of the models' cycles with their horizons, made up from a seed. They are folded first (not timed by
+the target), so that the states stand as bytes as they would in RocksDB; then each policy is told, as `tapefold policy
+add` does, and every day of every station is answered for it. Prints rows, seconds and what a station day weighs.
 """
 
 import argparse
@@ -83,8 +83,8 @@ def part(arguments: tuple[list[str], int, int]) -> dict:
             feed(FACT_FORECAST, values[start : start + 10_000])
         reached_ns = (first_day + days + 30) * NS_PER_DAY
         run = ForecastRun(
-            station=station, model="GFS", run_ns=reached_ns, event_ns=reached_ns, received_ns=reached_ns, known_ns=reached_ns,
-            known_by="observed", cause=Cause("raw.iem.mos", 0, 0), conn="bench", seen="archive", valid_times=0,
+            station=station, model="GFS", run_ns=reached_ns, event_ns=reached_ns, received_ns=reached_ns,
+            known_ns=reached_ns, known_by="observed", cause=Cause("raw.iem.mos", 0, 0), conn="bench", seen="archive", valid_times=0,
         )  # fmt: skip
         feed(FACT_FORECAST, [encode(run)])
     folded_s = time.perf_counter() - started
@@ -92,7 +92,8 @@ def part(arguments: tuple[list[str], int, int]) -> dict:
     started = time.perf_counter()
     for number in range(policies):
         policy = Policy(
-            policy_id=f"bench-{number:02}", version=1, at=f"D-1 {number:02}:00 station local standard", models=tuple(MODELS), max_staleness_s=86_400,
+            policy_id=f"bench-{number:02}", version=1, at=f"D-1 {number:02}:00 station local standard",
+            models=tuple(MODELS), max_staleness_s=86_400,
         )  # fmt: skip
         outputs = feed(FACT_POLICY, [encode(policy)])
         rows += len(outputs)

@@ -10,10 +10,11 @@ from typing import Protocol, TypeVar
 from stream_processors.operators import asof, horizon, labels, watermark
 from stream_processors.outputs import Output, dead
 from topics.asof import AsofForecast, SettlementLabel
-from topics.catalog import ASOF_FORECAST, FACT_CLIMATE, FACT_FORECAST, FACT_POLICY, LABELS
+from topics.catalog import ASOF_FORECAST, FACT_CLIMATE, FACT_FORECAST, FACT_MARKET, FACT_POLICY, LABELS
 from topics.climate_day import from_iso, iso, offset_of, series_of_station
 from topics.codec import encode
 from topics.events import Beat, Cause
+from topics.kalshi_rest import Settlement
 from topics.policies import Policy
 from topics.weather import Climate, Forecast, ForecastRun
 
@@ -40,7 +41,7 @@ class Weather:
 
     def fold(self, facts: Iterable[tuple[int, object]]) -> list[Output]:
         """Fold (offset, fact) pairs, beats among them; returns what to append. Facts of other topics pass by."""
-        if self._topic == FACT_CLIMATE:
+        if self._topic in {FACT_CLIMATE, FACT_MARKET}:
             return self._labels(facts)
         if self._topic not in {FACT_FORECAST, FACT_POLICY}:
             return []
@@ -67,10 +68,18 @@ class Weather:
         """Labels of the climate days that the facts speak of."""
         touched: dict[tuple[str, int], bool] = {}
         for _, fact in facts:
-            if isinstance(fact, Climate) and offset_of(fact.station) is not None:
-                place = fact.station, from_iso(fact.day)
-                if labels.add_report(self._states.get(_label_key(*place), labels.Day), fact):
-                    touched[place] = True
+            match fact:
+                case Climate(station=station, day=date) if offset_of(station) is not None:
+                    place = station, from_iso(date)
+                    new = labels.add_report(self._states.get(_label_key(*place), labels.Day), fact)
+                case Settlement(station=str(station), climate_day=str(date)) if offset_of(station) is not None:
+                    place = station, from_iso(date)
+                    told = labels.outcome_of(fact)
+                    new = labels.add_outcome(self._states.get(_label_key(*place), labels.Day), fact.market_ticker, told)
+                case _:
+                    continue
+            if new:
+                touched[place] = True
         return [
             Output(LABELS, station.encode(), None, encode(row))
             for station, day in touched

@@ -15,8 +15,9 @@ from msgspec import Struct, field
 
 from topics.asof import ClimateValue, Era, LabelReason, SettlementLabel
 from topics.climate_day import NS_PER_DAY, bounds_ns, iso, wall_ns
-from topics.domains import series_of
+from topics.domains import WEATHER_SERIES, series_of
 from topics.events import Cause, KnownBy
+from topics.kalshi_rest import Settlement
 from topics.units import NS_PER_MS
 from topics.weather import Climate
 
@@ -46,7 +47,10 @@ class Report(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The earliest telling of one outcome of one market. final: its status is the last one there is."""
+    """The earliest telling of one outcome of one market. final: its status is the last one there is.
+
+    source: who settles by the rules' text, None where they do not tell.
+    """
 
     known_ns: int
     cause: tuple[str, int, int, int]
@@ -54,6 +58,7 @@ class Outcome(NamedTuple):
     value: str | None
     value_f: int | None
     settled_ns: int | None
+    source: Era | None = None
 
 
 class Day(Struct, array_like=True):
@@ -80,6 +85,20 @@ def add_report(state: Day, climate: Climate) -> bool:
     return _keep(state.reports, f"{climate.product}/{climate.revision}", told)
 
 
+def outcome_of(settlement: Settlement) -> Outcome:
+    """What a market's answer says of its outcome; a value that is no whole number of degrees has none."""
+    e6 = settlement.expiration_value_e6
+    return Outcome(
+        settlement.known_ns,
+        _place(settlement.cause),
+        settlement.status == "finalized",
+        settlement.expiration_value,
+        None if e6 is None or e6 % 1_000_000 else e6 // 1_000_000,
+        settlement.settled_ns,
+        settlement.settlement_source,
+    )
+
+
 def add_outcome(state: Day, market_ticker: str, told: Outcome) -> bool:
     """Take one outcome of one market; as `add_report`."""
     return _keep(state.outcomes, f"{market_ticker}/{told.final}/{told.value}/{told.settled_ns}", told)
@@ -100,12 +119,12 @@ def _place(cause: Cause) -> tuple[str, int, int, int]:
 
 
 def measure_of(series_ticker: str) -> Measure:
-    """`KXLOWTNYC` settles on the minimum, all others on the maximum."""
-    return "low" if "LOW" in series_ticker else "high"
+    """The value of the day that a series settles on."""
+    return WEATHER_SERIES[series_ticker].measure
 
 
 def era_of(day_iso: str) -> Era:
-    """Who settles the markets of a climate day."""
+    """Who settles the markets of a climate day, where their rules are not known."""
     return next(era for since, era in reversed(ERAS) if since <= day_iso)
 
 
@@ -141,7 +160,7 @@ def label(state: Day, station: str, series_ticker: str, day: int, offset_s: int)
         series_ticker=series_ticker,
         target_date_local=date,
         measure=measure,
-        era=era_of(date),
+        era=era_of(date) if venue is None or venue.source is None else venue.source,
         check_ns=check_ns,
         check_by=check_by,
         label_f=None if chosen is None else chosen.value_f,

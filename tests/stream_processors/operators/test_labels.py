@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from weather import WeatherFold, climate, ns
 
 from stream_processors.operators import labels
-from topics.catalog import FACT_CLIMATE, LABELS
-from topics.climate_day import from_iso, offset_of
+from topics.catalog import FACT_CLIMATE, FACT_MARKET, LABELS
+from topics.climate_day import from_iso, offset_of, series_of_station
 from topics.codec import decode_label, encode
+from topics.events import Cause
+from topics.kalshi_rest import Settlement
 
 DAY, DAY_NUMBER = "2024-11-27", from_iso("2024-11-27")
 # The reports of KMIA for 2024-11-27. The market settled on 84, before the correction; the archive shows 81 today.
@@ -123,6 +125,53 @@ def test_eras_go_by_the_climate_day(day, era):
     assert era == labels.era_of(day)
 
 
+def settlement(ticker, e6, **over):
+    """What REST told of one market of the day, five minutes after it settled."""
+    values = {
+        "market_ticker": ticker,
+        "event_ticker": ticker.rpartition("-")[0],
+        "status": "finalized",
+        "result": "yes",
+        "expiration_value": None if e6 is None else f"{e6 / 1_000_000:.2f}",
+        "expiration_value_e6": e6,
+        "settled_ns": ns("2024-11-28 12:10"),
+        "climate_day": DAY,
+        "station": "KMIA",
+        "event_ns": ns("2024-11-28 12:10"),
+        "received_ns": ns("2024-11-28 12:15"),
+        "known_ns": ns("2024-11-28 12:15"),
+        "known_by": "observed",
+        "cause": Cause("raw.kalshi.rest", 0, 5),
+        "conn": "rest",
+    }
+    return Settlement(**(values | over))
+
+
+def test_outcomes_of_the_venue_meet_the_reports_in_the_fold():
+    """Reports and settlements come by topics of their own, in any order; markets without a number take none away."""
+    told = {
+        FACT_CLIMATE: REAL,
+        FACT_MARKET: [settlement("KXHIGHMIA-24NOV27-T83", 84_000_000), settlement("KXHIGHMIA-24NOV27-B82.5", None)],
+    }
+    for order in (list(told), list(told)[::-1]):
+        fold = WeatherFold()
+        for topic in order:
+            fold.feed(topic, *told[topic])
+        row = fold.rows(LABELS, decode_label)["label:KMIA:2024-11-27:KXHIGHMIA"]
+        assert (84, 84, True, "venue", ns("2024-11-28 12:10")) == (
+            row.label_f, row.venue_value_f, row.agrees, row.check_by, row.check_ns,
+        )  # fmt: skip
+
+
+def test_the_rules_of_a_market_say_its_era_where_they_are_known():
+    """A market that names The Weather Company is of that era, whatever its day."""
+    state = labels.Day()
+    made = settlement("KXHIGHMIA-24NOV27-T83", 84_500_000, settlement_source="twc")
+    labels.add_outcome(state, made.market_ticker, labels.outcome_of(made))
+    row = labels.label(state, "KMIA", "KXHIGHMIA", DAY_NUMBER, offset_of("KMIA"))
+    assert ("twc", "84.50", None) == (row.era, row.venue_value, row.venue_value_f)
+
+
 def final_rows(outputs):
     rows = WeatherFold()
     rows.outputs = outputs
@@ -143,7 +192,7 @@ def test_order_cuts_and_repeats_do_not_change_the_labels(data):
         fold.feed(FACT_CLIMATE, *left[:cut])
         left = left[cut:]
     assert final_rows(reference.outputs) == final_rows(fold.outputs)
-    assert 4 == len(final_rows(fold.outputs))
+    assert 2 * len(series_of_station("KMIA")) == len(final_rows(fold.outputs))
 
 
 @settings(max_examples=100, deadline=None)
