@@ -40,6 +40,7 @@ run_app = typer.Typer(no_args_is_help=True, help="Run one service in this termin
 simulate_app = typer.Typer(no_args_is_help=True, help="Simulate an upstream, in its own protocol.")
 run_app.command("iem")(cli_iem.run)
 simulate_app.command("iem")(cli_iem.simulate)
+run_app.command("tws")(cli_tws.run)
 simulate_app.command("tws")(cli_tws.simulate)
 app.add_typer(cli_proofs.app)
 app.command("availability")(cli_iem.availability)

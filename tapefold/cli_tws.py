@@ -1,4 +1,4 @@
-"""`tapefold simulate tws`: bars of recorded files or made up, spoken as TWS speaks."""
+"""`tapefold run tws` and `tapefold simulate tws`."""
 
 import asyncio
 import signal
@@ -8,14 +8,62 @@ from typing import Annotated, Literal
 
 import typer
 
-from tapefold import begin
+from tapefold import begin, services, services_tws, wiring
 from tapefold.payloads.tws import Given
+from tapefold.settings import DEFAULT_STATE_DIR
 from tapefold.simulators.tws.faults import Faults
 from tapefold.simulators.tws.server import serve
 from tapefold.simulators.tws.world import World, made_up, recorded
 
+StateDir = Annotated[Path, typer.Option("--state-dir", help="Folder of the broker, and of what is owed.")]
 Every = Annotated[int | None, typer.Option(help="Every Nth request for history meets it.")]
 Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day of what is made up.")]
+
+
+def run(
+    date: Annotated[
+        list[str], typer.Option("--date", help="Fetch YYYY-MM-DD, or FIRST..LAST, and end; repeatable.")
+    ] = [],  # noqa: B006  # typer reads the default, nobody changes it
+    symbol: Annotated[
+        list[str], typer.Option("--symbol", help="Fetch these of TWS_SYMBOLS, and end; repeatable.")
+    ] = [],  # noqa: B006
+    backfill: Annotated[
+        bool, typer.Option("--backfill", help="Fetch what outages and failures left, and end.")
+    ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Print what --backfill would fetch, and end.")] = False,
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """Record bars of Interactive Brokers (TWS_SYMBOLS, TWS_HOST, TWS_PORT): live ones, and each day's after its close."""
+    settings = begin.service("tws")
+    folder = begin.state_dir(state_dir, settings)
+    owed = services_tws.owed(settings, folder)
+    if plan:
+        for one in owed:
+            typer.echo(f"{one.unit.date} {one.unit.symbol} {one.unit.what_to_show} {one.unit.bar_size}: {one.reason}")
+        typer.echo(f"{len(owed)} to fetch")
+        return
+    log = wiring.open_log(settings, folder)
+    configured = services_tws.configuration(settings, folder, wiring.partitions_of(log))
+    units = None
+    if date or symbol:
+        units = services_tws.units_of(configured, date, symbol)
+    elif backfill:
+        units = [one.unit for one in owed if one.unit.symbol in configured.specs]
+    services.own(configured.folder)
+    appender = log.appender()
+    results = services_tws.run_tws(configured, appender, units)
+    appender.close()
+    if units is None:
+        return
+    for unit, fetched in sorted(results.items()):
+        said = (
+            f"{fetched.bars} bars"
+            if fetched.reason is None
+            else f"{fetched.reason} {fetched.code or ''} {fetched.text or ''}"
+        )
+        typer.echo(f"{unit.date} {unit.symbol}: {fetched.status}, {said.strip()}")
+    if any(fetched.status == "failed" for fetched in results.values()):
+        raise typer.Exit(1)
 
 
 def simulate(  # noqa: PLR0917  # each is a flag

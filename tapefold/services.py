@@ -50,7 +50,7 @@ def run_ws(settings: Settings, state_dir: Path, *, until_closed: bool) -> None:
     except OSError as error:
         raise SettingsError(f"KALSHI_PRIVATE_KEY_PATH: expected a readable PEM file, was {error}") from error
     folder = state_dir / "ws" / str(settings.ws_shard_id)
-    _own(folder)
+    own(folder)
     log = wiring.open_log(settings, state_dir)
     configuration = socket.SocketSettings(
         url=settings.kalshi_ws_url,
@@ -68,8 +68,8 @@ def run_ws(settings: Settings, state_dir: Path, *, until_closed: bool) -> None:
     asyncio.run(_record(settings, configuration, signer, log.appender(), until_closed=until_closed))
 
 
-def _own(folder: Path) -> None:
-    """Hold the recorder's folder for the life of the process: two would write and remove one journal."""
+def own(folder: Path) -> None:
+    """Hold a recorder's folder for the life of the process: two would write and remove one journal."""
     lock = FolderLock(folder)
     waiting = threading.Event()
     for attempt in range(_LOCK_ATTEMPTS):

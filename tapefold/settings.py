@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from topics import domains, iem, stations
 from topics.errors import SettingsError
+from topics.tws import WhatToShow
 
 REPO = Path(__file__).resolve().parents[1]
 DEFAULT_STATE_DIR = Path(".tapefold")
@@ -71,6 +72,21 @@ class Settings(BaseSettings):
     iem_tape: str = Field("", description="TAPE_NS:WALL_NS:SPEED, the clock of a simulator; empty: the wall")
 
     tapefold_failpoint: str = Field("", description="NAME:N[,...]: for tests, die at the N-th passing of a place")
+    tws_host: str = "127.0.0.1"
+    tws_port: int = Field(4001, ge=1, le=65535, description="Gateway 4001 or 4002 (paper), TWS 7496 or 7497 (paper)")
+    tws_client_id: int = Field(17, ge=1, description="unique per connection to one TWS")
+    tws_symbols: str = Field("", description="SYMBOL[:SEC_TYPE[:EXCHANGE[:CURRENCY[:EXPIRY]]]], separated by commas")
+    tws_what_to_show: WhatToShow = "TRADES"
+    tws_bar_size: str = "1 min"
+    tws_use_rth: bool = Field(True, description="regular trading hours only")
+    tws_live: bool = Field(True, description="record growing bars as well")
+    tws_max_parallel: int = Field(3, ge=1, le=50, description="requests for history that are open at once")
+    tws_pacing_window_seconds: float = Field(600.0, gt=0)
+    tws_pacing_requests: int = Field(60, ge=2, description="within the window; BID_ASK counts twice")
+    tws_request_timeout_seconds: float = Field(60.0, gt=0)
+    tws_attempts: int = Field(3, ge=1, description="per symbol and day, before it is left for the next run")
+    tws_run_at: str = Field("16:30", description="time of day in TWS_ZONE after which a weekday's bars are fetched")
+    tws_zone: str = Field("America/New_York", description="IANA zone whose days are fetched")
 
     log_level: str = "INFO"
     service_role: str = ""

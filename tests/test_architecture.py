@@ -18,6 +18,7 @@ DOORS = {
     "confluent_kafka": {"topics/kafka.py"},
     "faust": {"stream_processors/app.py", "stream_processors/transport.py"},
     "httpx": {"producers/kalshi/rest.py", "producers/iem/door.py"},
+    "ib_async": {"producers/tws/client.py"},
     "pydantic_settings": {"tapefold/settings.py"},
     "starlette": {"tapefold/simulators/iem/server.py"},
     "typer": {

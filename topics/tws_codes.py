@@ -9,6 +9,7 @@ from topics.tws import TwsReason
 INFORMATION = frozenset({1102, 2104, 2106, 2107, 2108, 2109, 2119, 2158, 10167})
 RESTORED = frozenset({1101, 1102})  # the line to Interactive Brokers is back; 1101: what was subscribed is lost
 LOST = frozenset({1100, 2110})
+DATA_KEPT = 1102
 
 _REASONS: dict[int, TwsReason] = {
     100: "pacing",
