@@ -58,6 +58,8 @@ class Stack:
         self._say(f"migrate: {len(created)} topics and {len(applied)} migrations applied, schema {version}")
         for name in ("sink", "fold", "ingest"):
             self.supervisor.start(Service(name, ("run", name)))
+        if self._settings.stations():
+            self.supervisor.start(Service("iem", ("run", "iem")))
         environment = {} if recording is None else self.simulate(recording)
         if recording is not None or self._settings.markets() or self._settings.series():
             flags = ("--until-closed",) if until_closed else ()
@@ -136,7 +138,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stop producers first, then the stages behind them, then the store and the broker."""
-        self.supervisor.stop(["ws", "simulator"])
+        self.supervisor.stop(["ws", "iem", "simulator"])
         self.supervisor.stop(["ingest", "fold", "sink"])
         if hasattr(self, "tables"):
             self.tables.close()

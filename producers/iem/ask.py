@@ -7,6 +7,7 @@ would come twice. One request at a time and a pause between them is the safe nor
 from typing import Literal, NamedTuple
 from urllib.parse import urlencode
 
+from producers.iem.look import Kind
 from topics.catalog import RAW_IEM_CLI, RAW_IEM_MOS
 from topics.iem import NS_PER_DAY, NS_PER_HOUR, day_of
 from topics.units import NS_PER_MINUTE
@@ -20,7 +21,7 @@ _PRODUCTS_MAX = 9_999  # as many as one answer may hold
 class Ask(NamedTuple):
     """One request. kind: `run` one run of a model, `window` its runs of some time, `year` daily rows, `texts` products."""
 
-    kind: Literal["run", "window", "year", "texts"]
+    kind: Kind
     station: str
     model: str
     from_ns: int

@@ -1,7 +1,8 @@
 """What to ask of the past, and in which order: windows of forecasts, years of reports. Pure.
 
-A unit is over when its answer is data; what is missing in it the parser names. A unit that fails is asked for again
-behind the others, and given up, by name, after `ATTEMPTS_MAX`.
+A unit is over when its answer is data and has an end. One that lacks runs which the calendar promises is asked for again
+behind the others: an empty 200 may be a mistake. What is still missing then is missing, and the parser names it. A unit
+that fails is asked for again, too, and given up, by name, after `ATTEMPTS_MAX`.
 """
 
 from collections import deque
@@ -11,12 +12,13 @@ from typing import NamedTuple
 from producers.iem import ask
 from producers.iem.ask import Ask
 from producers.iem.live import outgoing
-from producers.iem.look import Reply, outcome
+from producers.iem.look import Reply, outcome, runs
 from producers.publish import Outgoing
 from topics.catalog import H_LAG_NS
 from topics.iem import NS_PER_DAY, NS_PER_HOUR, day_of, scheduled
 
 ATTEMPTS_MAX = 8
+LACKING_MAX = 3
 WINDOW_DAYS = 1
 Lags = Mapping[tuple[str, int], int]  # (model, cycle in UTC hours) -> measured lag in nanoseconds
 
@@ -46,10 +48,11 @@ class History:
     def answered(self, reply: Reply, now_ns: int) -> Outgoing:
         """Take the answer to `next`; every answer is appended: it says what was learnt, or why nothing was."""
         unit, attempts = self._waiting.popleft()
-        said = outcome(reply)
-        if said == "busy" and attempts + 1 < ATTEMPTS_MAX:
+        said = outcome(reply, unit.kind)
+        again = ATTEMPTS_MAX if said in {"busy", "cut"} else LACKING_MAX if _lacks(unit, reply) else 0
+        if attempts + 1 < again:
             self._waiting.append((unit, attempts + 1))
-        elif said in {"busy", "refused"}:
+        elif said in {"busy", "cut", "refused"}:
             self._failed.append(unit)
         else:
             self._done += 1
@@ -69,6 +72,13 @@ class History:
         lags = [self._lags.get((unit.model, cycle)) for cycle in cycles]
         known = [lag for lag in lags if lag is not None]
         return max(known) if known and len(known) == len(lags) else None
+
+
+def _lacks(unit: Ask, reply: Reply) -> bool:
+    """Whether a window's answer has fewer runs than the calendar promises."""
+    if unit.kind != "window" or outcome(reply, unit.kind) != "whole":
+        return False
+    return len(runs(reply.body)) < sum(1 for _ in scheduled(unit.model, unit.from_ns, unit.to_ns))
 
 
 def windows(

@@ -1,7 +1,8 @@
 """What to ask while it happens: each run from the moment it may come until it is whole, each station's reports. Pure.
 
-This is the sensor of availability. The first answer to a question shows what was there before us: `pre_existing`. From
-then on whatever is new came between two answers: `first`, with the stamp of the answer that did not have it.
+This is the sensor of availability. The first answers to a question show what was there before us: `pre_existing`. After
+two answers that did not have it (one may be an empty 200 by mistake) whatever is new came since: `first`, with the stamp
+of the last one that did not have it.
 """
 
 import hashlib
@@ -21,14 +22,19 @@ from topics.weather import Seen
 EARLIEST_NS = 30 * NS_PER_MINUTE  # no run of any model is out sooner after its nominal time
 HORIZON_NS = 36 * NS_PER_HOUR  # a run that has not come by then will not come
 RECHECK_NS = 6 * NS_PER_HOUR  # a whole run is asked for once more: corrections come
+_ABSENCES_MIN = 2
 REPORTS_SPAN_NS = 48 * NS_PER_HOUR
 
 
 class _Question(Struct):
-    """One question that is asked again and again. answered_ns: the last answer that was one; None before the first."""
+    """One question that is asked again and again.
+
+    answers: how many there were that showed what was there; answered_ns: the last of them, None before the first.
+    """
 
     ask: Ask
     due_ns: int
+    answers: int = 0
     answered_ns: int | None = None
     digest: bytes = b""
     whole: bool = False
@@ -67,7 +73,7 @@ class Live:
     def answered(self, asked: Ask, reply: Reply, now_ns: int) -> Outgoing | None:
         """Take an answer; returns what to append, None when it says what was said before."""
         question = self._question(asked)
-        said = outcome_of_run(reply, asked.model, asked.from_ns) if asked.kind == "run" else outcome(reply)
+        said = outcome_of_run(reply, asked.model, asked.from_ns) if asked.kind == "run" else outcome(reply, asked.kind)
         every_ns = self._poll_ns if asked.kind == "run" else self._reports_ns
         question.due_ns = now_ns + every_ns
         fresh = hashlib.blake2b(b"%d " % reply.status + reply.body, digest_size=16).digest()
@@ -77,9 +83,11 @@ class Live:
             self._proceed(question, whole=said == "whole", now_ns=now_ns)
         if said == "refused":
             question.due_ns = now_ns + NS_PER_HOUR  # our arguments will not get better; the upstream may
-        seen: Seen = "pre_existing" if question.answered_ns is None else "first"
-        absent_ns = question.answered_ns
+        watched = question.answers >= _ABSENCES_MIN
+        seen: Seen = "first" if watched else "pre_existing"
+        absent_ns = question.answered_ns if watched else None
         if said in {"whole", "part"}:
+            question.answers += 1
             question.answered_ns = now_ns
         return outgoing(asked, reply, self._base_url, now_ns, seen=seen, absent_ns=absent_ns) if told else None
 

@@ -123,7 +123,7 @@ class Poller:
             out = self._parts.history.answered(reply, now_ns)
         else:
             out = self._parts.live.answered(asked, reply, now_ns)
-        said = outcome(reply)
+        said = outcome(reply, asked.kind)
         self._on_metric(
             "iem.answer",
             kind=asked.kind,

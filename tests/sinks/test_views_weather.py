@@ -12,6 +12,7 @@ from sinks.tables import Tables
 from topics.codec import decode_fact, encode
 from topics.events import Beat, Cause
 from topics.log import Record
+from topics.weather import ForecastRun
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "topics" / "examples"
 
@@ -89,3 +90,37 @@ def test_beats_of_a_topic_that_has_no_row_of_its_own_are_not_told_twice() -> Non
         for topic in ("fact.trade", "fact.book", "fact.forecast", "fact.climate")
     }
     assert {"fact.trade": True, "fact.book": False, "fact.forecast": True, "fact.climate": True} == told
+
+
+def test_availability_measures_only_what_came_while_we_watched(tables: Tables) -> None:
+    """Two arrivals of a cycle and one run that was there before us: p50 and p99 of the two, and how sharp they are."""
+    whole = next(fact for fact in facts("fact.forecast") if isinstance(fact, ForecastRun) and fact.reason is None)
+    day, minute = 86_400 * 10**9, 60 * 10**9
+
+    def came(days: int, minutes: int, **over: Any) -> ForecastRun:
+        run_ns = whole.run_ns + days * day
+        received_ns = run_ns + minutes * minute
+        changes = {"event_ns": run_ns, "run_ns": run_ns, "received_ns": received_ns, "known_ns": received_ns}
+        return replace(whole, **(changes | {"absent_ns": received_ns - 2 * minute} | over))
+
+    told = [
+        came(0, 240),
+        came(0, 600, cause=Cause("raw.iem.mos", 1, 90)),  # asked again: it came only once
+        came(1, 200, cause=Cause("raw.iem.mos", 1, 91)),
+        came(2, 9_000, cause=Cause("raw.iem.mos", 1, 92), seen="pre_existing", absent_ns=None),
+        came(3, 30, cause=Cause("raw.iem.mos", 1, 93), reason="partial"),
+        came(3, 220, cause=Cause("raw.iem.mos", 1, 94), seen="archive"),
+    ]
+    insert(tables, "fact.forecast", *told)
+    assert [("iem.mos", "GFS", "KMIA", 12, "observed", 2, 240.0, 240.0, 240.0, 240.0, 2.0)] == read(
+        tables, "*", "availability", "1"
+    )
+    assert [(12_000.0,), (14_400.0,)] == read(tables, "lag_s", "arrivals", "lag_s")
+
+
+def test_availability_of_reports_is_counted_from_their_issue(tables: Tables) -> None:
+    """Preliminary and final ones apart; what was not observed is not measured."""
+    insert(tables, "fact.climate", *facts("fact.climate"))
+    assert [("iem.cli", "final", 62.0), ("iem.cli", "preliminary", 100.0)] == read(
+        tables, "source, model, lag_s", "arrivals", "model"
+    )

@@ -39,6 +39,15 @@ def said(out):
     return {name: value for name, value in out.headers if name != "url"}
 
 
+def all_runs(unit):
+    """A window's answer with a row of each of its runs."""
+    runs = [
+        day_of(run).encode() + b" %02d:00:00" % (run % NS_PER_DAY // NS_PER_HOUR)
+        for run in scheduled(unit.model, unit.from_ns, unit.to_ns)
+    ]
+    return HEADER + b"".join(b"%s,%s,GFS,1,KMIA\n" % (run, run) for run in runs)
+
+
 def poll_run(plan, now_ns, body, status=200):
     """Ask for the run until the plan gives it, answering reports with nothing; returns what is appended for the run."""
     for _ in range(50):
@@ -135,6 +144,16 @@ def test_a_run_that_was_there_before_us_is_not_first_seen():
     assert b"pre_existing" == said(poll_run(live("KMIA"), RUN + 5 * NS_PER_HOUR, csv(21)))["seen"]
 
 
+@pytest.mark.parametrize("body", [csv(21)[:-9], b"ERROR: busy"])
+def test_one_empty_answer_is_no_evidence_of_absence(body):
+    """An empty 200 may be a mistake, and an answer without an end shows nothing: two that say so are needed."""
+    plan = live("KMIA")
+    start = RUN + EARLIEST_NS
+    poll_run(plan, start, HEADER)
+    poll_run(plan, start + POLL, body)
+    assert {"status": b"200", "seen": b"pre_existing"} == said(poll_run(plan, start + 2 * POLL, csv(21)))
+
+
 def test_a_refusal_is_no_evidence_of_absence():
     """503, then the run: it may have been there all the time."""
     plan = live("KMIA")
@@ -148,9 +167,10 @@ def test_a_part_of_a_run_is_asked_for_until_it_is_whole_and_once_more_for_correc
     plan = live("KMIA")
     start = RUN + EARLIEST_NS
     poll_run(plan, start, HEADER)
-    assert said(poll_run(plan, start + POLL, csv(7)))["absent_ns"] == b"%d" % start
-    assert said(poll_run(plan, start + 2 * POLL, csv(21)))["absent_ns"] == b"%d" % (start + POLL)
-    whole = start + 2 * POLL
+    poll_run(plan, start + POLL, HEADER)
+    assert said(poll_run(plan, start + 2 * POLL, csv(7)))["absent_ns"] == b"%d" % (start + POLL)
+    assert said(poll_run(plan, start + 3 * POLL, csv(21)))["absent_ns"] == b"%d" % (start + 2 * POLL)
+    whole = start + 3 * POLL
     assert "not due" == poll_run(plan, whole + RECHECK_NS - 1, csv(21))
     corrected = csv(21).replace(b",GFS,1,", b",GFS,2,")
     assert b"first" == said(poll_run(plan, whole + RECHECK_NS, corrected))["seen"]
@@ -168,9 +188,9 @@ def test_a_run_that_never_comes_is_given_up():
 def test_reports_are_asked_for_again_and_again():
     """What is new between two answers came between them; what is said again is not appended."""
     plan = live("KMIA", models=())
-    first = plan.answered(plan.next(RUN), Reply(200, b"\x01\na"), RUN)
-    same = plan.answered(plan.next(RUN + 300 * S), Reply(200, b"\x01\na"), RUN + 300 * S)
-    new = plan.answered(plan.next(RUN + 600 * S), Reply(200, b"\x01\na\x01\nb"), RUN + 600 * S)
+    first = plan.answered(plan.next(RUN), Reply(200, b"\x01\na\x03\n"), RUN)
+    same = plan.answered(plan.next(RUN + 300 * S), Reply(200, b"\x01\na\x03\n"), RUN + 300 * S)
+    new = plan.answered(plan.next(RUN + 600 * S), Reply(200, b"\x01\na\x03\n\x01\nb\x03\n"), RUN + 600 * S)
     assert (b"pre_existing", None, b"first") == (said(first)["seen"], same, said(new)["seen"])
     assert b"%d" % (RUN + 300 * S) == said(new)["absent_ns"]
 
@@ -181,8 +201,8 @@ def test_reports_are_asked_for_again_and_again():
         (200, csv(21), "whole"),
         (200, csv(20), "part"),
         (200, HEADER, "part"),
-        (200, b"<html>", "part"),
-        (200, csv(21)[:-20], "part"),
+        (200, b"<html>", "cut"),
+        (200, csv(21)[:-20], "cut"),
         (200, b"ERROR: no", "busy"),
         (429, b"", "busy"),
         (503, b"", "busy"),
@@ -203,10 +223,21 @@ def test_history_comes_back_to_what_failed_behind_the_others():
     asked = []
     while (unit := past.next()) is not None:
         asked.append(unit)
-        out = past.answered(Reply(503 if unit is units[0] else 200, csv(21)), RUN)
+        out = past.answered(Reply(503 if unit is units[0] else 200, all_runs(unit)), RUN)
         assert b"archive" == said(out)["seen"]
     assert Counter({units[0]: ATTEMPTS_MAX, units[1]: 1, units[2]: 1}) == Counter(asked)
     assert (2, 0, (units[0],)) == past.progress()
+
+
+def test_history_asks_again_where_the_calendar_promises_more():
+    """An empty 200 may be a mistake; after three of them the runs are missing, and that is no failure."""
+    (unit,) = windows(["KMIA"], ["GFS"], RUN, RUN + 12 * NS_PER_HOUR)
+    past = History([unit], base_url="http://x", lags={})
+    answers = 0
+    while past.next() is not None:
+        past.answered(Reply(200, HEADER), RUN)
+        answers += 1
+    assert (3, 1, ()) == (answers, past.progress().done, past.progress().failed)
 
 
 def test_history_stamps_the_greatest_measured_lag_of_its_cycles():
@@ -270,7 +301,7 @@ def test_the_tape_s_clock_goes_faster_than_the_wall_and_never_back():
 
 def test_an_answer_that_has_no_calendar_is_whole_when_it_is_data():
     """No product is an answer, too: there was none."""
-    assert ["whole", "part", "busy"] == [
-        outcome(Reply(200, body)) for body in (b"x", b"ERROR: Could not Find: X", b"ERROR: y")
+    assert ["whole", "part", "busy", "cut"] == [
+        outcome(Reply(200, body), "texts") for body in (b"x\x03\n", b"ERROR: Could not Find: X", b"ERROR: y", b"x")
     ]
     assert RAW_IEM_MOS == ask.run("KMIA", "GFS", RUN).topic
