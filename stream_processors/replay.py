@@ -27,6 +27,7 @@ class Part:
         self._own = frozenset(own)
         self._partitions = partitions
         self._store: MutableMapping[str, bytes] = {} if store is None else store
+        self._states: dict[int, States] = {}
         self._offsets: dict[tuple[str, int], int] = {}
 
     def raw(self, topic: str, partition: int, records: Sequence[Record]) -> Iterator[Record]:
@@ -45,7 +46,9 @@ class Part:
 
     def facts(self, topic: str, partition: int, records: Sequence[Record]) -> Iterator[Record]:
         """Take one batch of a fact partition of ours; yields the rows, as records of their topics."""
-        states = States(self._store.get)
+        states = self._states.get(partition)
+        if states is None:
+            states = self._states[partition] = States(self._store.get)
         batch = Batch(states, topic, partition, self._partitions)
         outputs = batch.fold((record.offset, record.value) for record in records)
         self._store.update(states.encoded())
