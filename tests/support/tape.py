@@ -79,6 +79,13 @@ class Tape:
             cut.logs[number] = [record._replace(offset=offset) for offset, record in enumerate(kept)]
         return cut
 
+    def placed(self, first_offset: int, suffix: str) -> "Tape":
+        """The tape further on a log, its connections under other names: so that many can stand on one."""
+        moved = Tape(self.partitions, self.clock)
+        for number, log in enumerate(self.logs):
+            moved.logs[number] = [_renamed(record, record.offset + first_offset, suffix) for record in log]
+        return moved
+
     def without(self, *causes: tuple[int, int]) -> "Tape":
         """The tape without the records at these (partition, offset); the others keep their offsets."""
         cut = Tape(self.partitions, self.clock)
@@ -89,6 +96,15 @@ class Tape:
     def records(self) -> list[Record]:
         """All, partition after partition."""
         return [record for log in self.logs for record in log]
+
+
+def _renamed(record: Record, offset: int, suffix: str) -> Record:
+    headers = tuple((name, value + suffix.encode() if name == "conn" else value) for name, value in record.headers)
+    value = record.value
+    if dict(headers)["kind"] != b"frame":
+        notice = json.loads(value)
+        value = json.dumps({**notice, "conn": notice["conn"] + suffix}).encode()
+    return record._replace(offset=offset, headers=headers, value=value)
 
 
 class _Recorder:

@@ -1,0 +1,72 @@
+"""The standing audits: silent on what is clean, and each leak is found under its own name."""
+
+from pathlib import Path
+
+import pytest
+import tape
+from leaks import LEAKS, inject, victims
+from stored import empty, store
+
+from sinks.migrate import migrate
+from sinks.tables import Tables
+from tapefold import standing
+from topics.errors import Refused
+
+SQL_DIR = Path(__file__).parents[2] / "clickhouse"
+NAMES = ("leakage", "completeness", "consistency")
+
+
+@pytest.fixture
+def tables(store_url):
+    """A migrated, empty store."""
+    opened = Tables(store_url)
+    migrate(opened, SQL_DIR / "migrations", lambda: 0)
+    empty(opened)
+    yield opened
+    empty(opened)
+    opened.close()
+
+
+def audit(tables):
+    """Findings of all audits."""
+    return [finding for name in NAMES for finding in standing.findings(tables, SQL_DIR, name)]
+
+
+def test_clean_tapes_have_no_findings(tables):
+    """Late trades, holes, reconnects and quiet minutes are no faults: nothing is found on any of them."""
+    for seed in range(20):
+        made = tape.tape(seed, steps=250, tickers=[f"KXCLEAN{seed}-{n}" for n in range(3)])
+        store(tables, made.placed(seed * 10**6, f"s{seed}"))
+    assert [] == audit(tables)
+
+
+def test_an_empty_store_has_no_findings(tables):
+    """Nothing is not wrong."""
+    assert [] == audit(tables)
+
+
+@pytest.mark.parametrize("leak", LEAKS, ids=lambda leak: leak.kind)
+def test_each_leak_is_found_under_its_name(tables, leak):
+    """The row that was changed is named with the kind of its leak, and no other row of its table is."""
+    store(tables, tape.tape(7, minutes=6, steps=500))
+    chosen = victims(tables, leak, 2, set())
+    assert 1 <= len(chosen)
+    inject(tables, leak, chosen)
+    found = list(standing.findings(tables, SQL_DIR, "leakage"))
+    assert set(chosen) == {finding.row_id for finding in found if finding.kind == leak.kind}
+    assert set(chosen) == {finding.row_id for finding in found if finding.row_id.startswith(chosen[0][:4])}
+
+
+def test_an_audit_without_files_is_refused(tmp_path):
+    """A wrong folder must not pass for a clean store."""
+    with pytest.raises(Refused, match="SQL_DIR"):
+        standing.parts(tmp_path, "leakage")
+
+
+def test_every_part_says_what_it_promises():
+    """The first line of each file is a comment that begins with a capital."""
+    for name in NAMES:
+        for file in standing.parts(SQL_DIR, name):
+            first = file.read_text().splitlines()[0]
+            assert first[:3] == "-- "
+            assert first[3].isupper()
