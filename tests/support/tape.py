@@ -272,17 +272,29 @@ def fold(made: Tape, *, batch: int = 10_000) -> dict[str, dict[str, Any]]:
 DECODERS = {"bars.1m": decode_bar, "books": decode_book_top, "gaps": decode_gap_row}
 
 
-def rows(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
-    """Final rows of the derived topics: the highest revision of each; equal ones must be equal, none may fall."""
+def rows(records: Iterable[Record], *, killed: bool = False) -> dict[str, dict[str, Any]]:
+    """Final rows of the derived topics: the highest revision of each; equal ones must be equal, none may fall.
+
+    killed: a worker died behind its rows, so that the next one may at first know less; the highest revision is of all
+    facts, and must be one.
+    """
     final: dict[str, dict[str, Any]] = {topic: {} for topic in DECODERS}
+    ties: dict[str, list[Any]] = {}
     for record in records:
         if record.topic not in DECODERS:
             continue
         row = DECODERS[record.topic](record.value)
         before = final[record.topic].get(row.row_id)
         if before is not None and hasattr(row, "rev"):
-            assert row.rev >= before.rev, f"the revision of {row.row_id} fell"
+            assert killed or row.rev >= before.rev, f"the revision of {row.row_id} fell"
+            if row.rev < before.rev:
+                continue
             if row.rev == before.rev:
-                assert before == row, f"equal revisions differ: {before} {row}"
+                ties[row.row_id].append(row)
+                continue
+        ties[row.row_id] = []
         final[record.topic][row.row_id] = row
+    for by_id in final.values():
+        for row_id, row in by_id.items():
+            assert all(row == other for other in ties[row_id]), f"equal revisions differ: {row} {ties[row_id]}"
     return final
