@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from sinks.tables import Tables
 
-BAR = "market_ticker, minute, open, high, low, close, volume, trades, yes_bid, yes_ask, closed, known_at, known_by, rev, row_id"
 TRADED = "trades > 1 AND closed AND open < 0.9"
 
 
@@ -22,20 +21,32 @@ class Leak(NamedTuple):
 
 LEAKS = (
     Leak("bar_known_before_its_end", "bars_1m", TRADED, "minute + INTERVAL 30 SECOND AS known_at"),
-    Leak("bar_known_before_its_inputs", "bars_1m", "known_at > minute + INTERVAL 1 MINUTE", "minute + INTERVAL 1 MINUTE AS known_at"),
+    Leak(
+        "bar_known_before_its_inputs", "bars_1m", "known_at > minute + INTERVAL 1 MINUTE",
+        "minute + INTERVAL 1 MINUTE AS known_at",
+    ),
     Leak("bar_counts_what_nobody_told", "bars_1m", TRADED, "trades + 1 AS trades"),
     Leak("bar_value_revised", "bars_1m", TRADED, "close + 0.01 AS close"),
     Leak("bar_quote_of_another_minute", "bars_1m", "closed AND yes_bid IS NOT NULL", "yes_bid + 0.01 AS yes_bid"),
     Leak("revision_rewritten", "bars_1m", TRADED, "open + 0.01 AS open"),
-    Leak("trade_known_before_its_record", "trades", "1", "known_at - INTERVAL 1 HOUR AS known_at, received_at - INTERVAL 1 HOUR AS received_at"),
+    Leak(
+        "trade_known_before_its_record", "trades", "1",
+        "known_at - INTERVAL 1 HOUR AS known_at, received_at - INTERVAL 1 HOUR AS received_at",
+    ),
     Leak("trade_known_before_it_was_received", "trades", "1", "received_at + INTERVAL 1 HOUR AS received_at"),
     Leak("trade_from_the_future", "trades", "1", "event_at + INTERVAL 1 HOUR AS event_at"),
     Leak("trade_without_record", "trades", "1", "cause_offset + 900000000 AS cause_offset"),
     Leak("book_known_before_its_record", "books", "kind = 'delta'", "known_at - INTERVAL 1 SECOND AS known_at"),
     Leak("book_without_record", "books", "kind = 'delta'", "cause_offset + 900000000 AS cause_offset"),
     Leak("announcement_known_before_its_record", "market_events", "1", "known_at - INTERVAL 1 DAY AS known_at"),
-    Leak("result_known_before_its_determination", "market_events", "1", "'yes' AS result, known_at + INTERVAL 1 HOUR AS determination_at"),
-    Leak("gap_repaired_before_it_was_noticed", "gaps", "repaired_at IS NOT NULL", "noticed_at - INTERVAL 1 SECOND AS repaired_at, rev + 1 AS rev"),
+    Leak(
+        "result_known_before_its_determination", "market_events", "1",
+        "'yes' AS result, known_at + INTERVAL 1 HOUR AS determination_at",
+    ),
+    Leak(
+        "gap_repaired_before_it_was_noticed", "gaps", "repaired_at IS NOT NULL",
+        "noticed_at - INTERVAL 1 SECOND AS repaired_at, rev + 1 AS rev",
+    ),
 )  # fmt: skip
 ROW_ID = {
     "bars_1m": "row_id",
