@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from sinks.tables import StatementRefused
-from tapefold import cli_iem, cli_policy, cli_proofs, cli_tws, query, services, wiring
+from tapefold import cli_iem, cli_policy, cli_proofs, cli_tws, cli_webhook, query, services, wiring
 from tapefold import demo as demo_queries
 from tapefold.begin import service as _service
 from tapefold.begin import state_dir as _state_dir
@@ -47,6 +47,9 @@ app.command("availability")(cli_iem.availability)
 app.add_typer(run_app, name="run")
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(cli_policy.app, name="policy")
+app.add_typer(cli_webhook.app, name="webhook")
+run_app.command("webhook")(cli_webhook.receive)
+simulate_app.command("webhook")(cli_webhook.simulate)
 
 Frames = Annotated[
     list[Path], typer.Option("--frames", help="Recorded frames: NDJSON files (gzip or plain) or folders; repeatable.")

@@ -71,6 +71,25 @@ class Settings(BaseSettings):
     iem_failure_cooldown_seconds: float = Field(300.0, ge=0)
     iem_tape: str = Field("", description="TAPE_NS:WALL_NS:SPEED, the clock of a simulator; empty: the wall")
 
+    webhook_host: str = Field("127.0.0.1", description="a reverse proxy with TLS belongs before any other address")
+    webhook_port: int = Field(8402, ge=0, le=65_535)
+    webhook_metrics_port: int | None = Field(None, ge=1, le=65_535, description="for Prometheus, on 127.0.0.1")
+    webhook_provider: str = Field("default", description="WEBHOOK_SECRET's sender, the last part of its URL")
+    webhook_scheme: Literal["standard", "stripe"] = "standard"
+    webhook_secret: SecretStr | None = Field(None, description="several, separated by commas, while they rotate")
+    webhook_secrets_file: Path | None = Field(None, description="TOML of several providers; read again on change")
+    webhook_verify: bool = Field(True, description="off: for local tests only, refused on any but a loopback address")
+    webhook_max_age_seconds: int = Field(300, ge=1)
+    webhook_max_future_seconds: int = Field(300, ge=0)
+    webhook_dedupe_horizon_seconds: int = Field(432_000, ge=1, description="senders repeat for up to four days")
+    webhook_body_bytes_max: int = Field(262_144, ge=1, le=8_388_608)
+    webhook_header_seconds: float = Field(5.0, gt=0)
+    webhook_body_seconds: float = Field(10.0, gt=0)
+    webhook_connections_max: int = Field(1_000, ge=1)
+    webhook_rate_per_second: float = Field(2_000.0, gt=0, description="of one provider; twice as many in a burst")
+    webhook_confirm_seconds: float = Field(5.0, gt=0, description="how long an answer waits for the log before 503")
+    webhook_unreadable_status: Literal[202, 422] = Field(202, description="to signed bodies that are no JSON object")
+
     tapefold_failpoint: str = Field("", description="NAME:N[,...]: for tests, die at the N-th passing of a place")
     tws_host: str = "127.0.0.1"
     tws_port: int = Field(4001, ge=1, le=65535, description="Gateway 4001 or 4002 (paper), TWS 7496 or 7497 (paper)")

@@ -15,16 +15,19 @@ KALSHI = "tapefold/simulators/kalshi"
 DOORS = {
     "chdb": {"tapefold/local/store/engine.py"},
     "clickhouse_connect": {"sinks/tables.py"},
-    "confluent_kafka": {"topics/kafka.py"},
+    "confluent_kafka": {"topics/kafka.py", "topics/storer.py"},
     "faust": {"stream_processors/app.py", "stream_processors/transport.py"},
     "httpx": {"producers/kalshi/rest.py", "producers/iem/door.py"},
     "ib_async": {"producers/tws/client.py"},
+    "prometheus_client": {"producers/webhook/counts.py"},
     "pydantic_settings": {"tapefold/settings.py"},
-    "starlette": {"tapefold/simulators/iem/server.py"},
+    "sqlite3": {"producers/webhook/markers.py"},
+    "starlette": {"producers/webhook/door.py", "tapefold/simulators/iem/server.py"},
     "typer": {
-        f"tapefold/{name}.py" for name in ("cli", "cli_iem", "cli_options", "cli_policy", "cli_proofs", "cli_tws")
+        f"tapefold/{name}.py"
+        for name in ("cli", "cli_iem", "cli_options", "cli_policy", "cli_proofs", "cli_tws", "cli_webhook")
     },
-    "uvicorn": {"tapefold/simulators/iem/server.py"},
+    "uvicorn": {"producers/webhook/door.py", "tapefold/simulators/iem/server.py"},
     "websockets": {"producers/kalshi/socket.py", f"{KALSHI}/server.py", f"{KALSHI}/link.py"},
 }
 

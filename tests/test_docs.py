@@ -90,5 +90,5 @@ def test_files_that_the_readme_links_are_there():
 
 def test_variables_that_the_readme_names_are_settings():
     """What a user is told to set is read."""
-    named = set(re.findall(r"\b(KALSHI_[A-Z_]+|KAFKA_[A-Z_]+|CLICKHOUSE_[A-Z_]+)\b", README))
+    named = set(re.findall(r"\b(KALSHI_[A-Z_]+|KAFKA_[A-Z_]+|CLICKHOUSE_[A-Z_]+|WEBHOOK_[A-Z_]+)\b", README))
     assert named <= {name.upper() for name in Settings.model_fields}

@@ -36,6 +36,11 @@ class KafkaLog:
             **(options or {}),
         }
 
+    @property
+    def options(self) -> Mapping[str, str | int | float | bool]:
+        """What every client of this cluster is told: its address and its security."""
+        return self._options
+
     def create(self, topics: Mapping[str, Mapping[str, str]], partitions: int) -> list[str]:
         """Create absent topics with as many replicas as there are brokers, at most three.
 

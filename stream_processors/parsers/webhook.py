@@ -42,7 +42,7 @@ class _StripeData(Struct):
 class _Stripe(Struct):
     id: str
     object: str
-    type: str
+    type: str | None = None
     created: int | str | None = None
     data: _StripeData | None = None
 

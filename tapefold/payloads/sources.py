@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tapefold.payloads import iem, kalshi_rest, kalshi_ws, tws
+from tapefold.payloads import iem, kalshi_rest, kalshi_ws, tws, webhook
 from tapefold.payloads.files import Payload
 from topics import catalog
 
@@ -27,4 +27,5 @@ SOURCES: dict[str, Source] = {
     "kalshi.rest": Source(catalog.RAW_KALSHI_REST, kalshi_rest.SUFFIXES, kalshi_rest.payloads),
     "kalshi.ws": Source(catalog.RAW_KALSHI_WS, kalshi_ws.SUFFIXES, kalshi_ws.payloads, beats=True),
     "tws": Source(catalog.RAW_TWS, tws.SUFFIXES, tws.payloads),
+    "webhook": Source(catalog.RAW_WEBHOOK, webhook.SUFFIXES, webhook.payloads),
 }
