@@ -8,6 +8,7 @@ add` does, and every day of every station is answered for it. Prints rows, secon
 """
 
 import argparse
+import gc
 import json
 import multiprocessing
 import random
@@ -67,6 +68,8 @@ def forecasts(station: str, first_day: int, days: int, seed: str):
 def part(arguments: tuple[list[str], int, int]) -> dict:
     """One partition: some stations. Returns what it counted."""
     stations, days, policies = arguments
+    gc.freeze()  # as the worker does
+    gc.set_threshold(100_000, 50, 100)
     stored: dict[str, bytes] = {}
 
     def feed(topic: str, values: list[bytes]) -> list:

@@ -56,6 +56,16 @@ class States:
             self._changed[key] = state
         return state  # type: ignore[return-value]  # one key has one kind
 
+    def read(self, key: str, kind: type[T]) -> T:
+        """The state under `key` as it is, new if there is none: not to be changed, neither kept nor stored for this."""
+        state = self._changed.get(key)
+        if state is None:
+            state = self._states.get(key)
+        if state is None:
+            value = self._load(key)
+            state = kind() if value is None else _decoders[kind](value)
+        return state  # type: ignore[return-value]  # one key has one kind
+
     def encoded(self) -> dict[str, bytes]:
         """All states that changed since the last call, by key; what is kept of them counts as unchanged from now on."""
         values = {key: _encode_state(state) for key, state in self._changed.items()}

@@ -25,7 +25,10 @@ class Stored(Protocol):
     """The states of a batch, by key."""
 
     def get(self, key: str, kind: type[T]) -> T:
-        """The state under `key`, new if there is none."""
+        """The state under `key`, new if there is none, to be changed and stored."""
+
+    def read(self, key: str, kind: type[T]) -> T:
+        """The state under `key`, new if there is none, to be read only."""
 
 
 class Weather:
@@ -60,8 +63,7 @@ class Weather:
                     beats.append(fact)
         self._beats(state, beats)
         for (station, day), asked in self._touched.items():
-            for model, policy_key in sorted(asked):
-                self._tell(state, station, day, model, state.policies[policy_key])
+            self._tell(state, station, day, asked)
         return self._outputs
 
     def _labels(self, facts: Iterable[tuple[int, object]]) -> list[Output]:
@@ -87,7 +89,7 @@ class Weather:
         ]
 
     def _day(self, station: str, day: int) -> asof.Day:
-        return self._states.get(f"asofday/{station}/{day}", asof.Day)
+        return self._states.get(_day_key(station, day), asof.Day)
 
     def _touch(self, station: str, day: int, models: Iterable[str], policies: Iterable[Policy]) -> None:
         touched = self._touched.setdefault((station, day), set())
@@ -135,9 +137,17 @@ class Weather:
             for name, station in state.stations.items():
                 self._reach(state, name, station, reached_ns)
 
-    def _tell(self, state: horizon.State, station: str, day: int, model: str, policy: Policy) -> None:
-        row = row_of(station, day, model, policy, self._day(station, day), state.stations[station].reached_ns)
-        self._outputs.append(Output(ASOF_FORECAST, station.encode(), None, encode(row)))
+    def _tell(self, state: horizon.State, station: str, day: int, asked: Iterable[tuple[str, str]]) -> None:
+        """Tell the rows of one day. Its state is read alone: a new policy asks for years, and stores none of them."""
+        runs = self._states.read(_day_key(station, day), asof.Day)
+        reached_ns = state.stations[station].reached_ns
+        for model, policy_key in sorted(asked):
+            row = row_of(station, day, model, state.policies[policy_key], runs, reached_ns)
+            self._outputs.append(Output(ASOF_FORECAST, station.encode(), None, encode(row)))
+
+
+def _day_key(station: str, day: int) -> str:
+    return f"asofday/{station}/{day}"
 
 
 def _label_key(station: str, day: int) -> str:

@@ -53,6 +53,7 @@ def bounds_ns(day: int, offset_s: int) -> tuple[int, int]:
     return start_ns, start_ns + NS_PER_DAY
 
 
+@lru_cache(maxsize=16_384)  # forty years
 def iso(day: int) -> str:
     """20554 -> `2026-04-11`."""
     return date.fromordinal(_EPOCH_ORDINAL + day).isoformat()

@@ -137,7 +137,9 @@ def add(state: Day, value: Value) -> bool:
 
 def answer(state: Day, model: str, policy: Policy, asof_ns: int, *, reached: bool) -> Answer:
     """What the policy saw of the model's runs at `asof_ns`; reached: the tape has come to that time."""
-    runs = state.models.get(model, {})
+    runs = state.models.get(model)
+    if runs is None:
+        return _missing(_RANK["no_run"], reached=reached)
     needed = MAX if policy.needs == "tmax" else MIN
     oldest_ns = asof_ns - policy.max_staleness_s * NS_PER_S
     lag_ns = policy.lags_s.get(model, 0) * NS_PER_S
@@ -147,7 +149,10 @@ def answer(state: Day, model: str, policy: Policy, asof_ns: int, *, reached: boo
         if run_ns > asof_ns:
             rank = max(rank, _late(policy, slots))
             continue
-        known = [_known(policy, revisions, run_ns, lag_ns, asof_ns) for revisions in slots]
+        known = (
+            _known(policy, slots[MAX], run_ns, lag_ns, asof_ns),
+            _known(policy, slots[MIN], run_ns, lag_ns, asof_ns),
+        )
         if not known[MAX] and not known[MIN]:
             rank = max(rank, _late(policy, slots))
         elif run_ns < oldest_ns:
@@ -194,7 +199,7 @@ def _missing(rank: int, *, reached: bool) -> Answer:
     return Answer(rank << _WEIGHT_BITS, REASONS[rank])
 
 
-def _chosen(run_ns: int, known: list[list[Known]], needed: int, asof_ns: int, *, unsafe: bool) -> Answer:
+def _chosen(run_ns: int, known: tuple[list[Known], list[Known]], needed: int, asof_ns: int, *, unsafe: bool) -> Answer:
     weight = 0
     held: list[Known | None] = [None, None]
     for slot, entries in enumerate(known):
