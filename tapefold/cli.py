@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 
 from sinks.tables import StatementRefused
-from tapefold import cli_iem, cli_policy, cli_proofs, cli_tws, cli_webhook, query, services, wiring
+from tapefold import cli_iem, cli_policy, cli_proofs, cli_rest, cli_tws, cli_webhook, query, services, wiring
 from tapefold import demo as demo_queries
 from tapefold.begin import service as _service
 from tapefold.begin import state_dir as _state_dir
-from tapefold.cli_options import Speed, StateDir
+from tapefold.cli_options import ArchivePaths, RestFault, RestLimit, Speed, StateDir, rest_fault_of
 from tapefold.cli_options import speed_of as _speed
 from tapefold.local.errors import LocalError
 from tapefold.local.jars import ensure_jars
@@ -26,7 +26,8 @@ from tapefold.payloads.sources import SOURCES, Source
 from tapefold.screen import Screen
 from tapefold.settings import DEFAULT_STATE_DIR, load_settings
 from tapefold.simulators.kalshi import server as kalshi_simulator
-from tapefold.simulators.kalshi.faults import Faults
+from tapefold.simulators.kalshi.archive import Archive
+from tapefold.simulators.kalshi.faults import Faults, RestFaults
 from tapefold.simulators.kalshi.keys import ensure_keypair
 from tapefold.simulators.kalshi.recording import BadRecording
 from tapefold.simulators.tws.world import NoBars
@@ -39,6 +40,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pret
 run_app = typer.Typer(no_args_is_help=True, help="Run one service in this terminal.")
 simulate_app = typer.Typer(no_args_is_help=True, help="Simulate an upstream, in its own protocol.")
 run_app.command("iem")(cli_iem.run)
+run_app.command("rest")(cli_rest.run)
 simulate_app.command("iem")(cli_iem.simulate)
 run_app.command("tws")(cli_tws.run)
 simulate_app.command("tws")(cli_tws.simulate)
@@ -280,7 +282,10 @@ def run_sink(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
 
 @simulate_app.command("kalshi")
 def simulate_kalshi(  # noqa: PLR0917  # each is a flag
-    frames: Frames,
+    frames: Frames = [],  # noqa: B006  # typer reads the default, nobody changes it
+    archive: ArchivePaths = [],  # noqa: B006
+    rest_fault: RestFault = [],  # noqa: B006
+    rest_limit: RestLimit = 0,
     speed: Speed = "1",
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
     drop_seq: DropSeq = None,
@@ -292,7 +297,9 @@ def simulate_kalshi(  # noqa: PLR0917  # each is a flag
     seed: Seed = 1,
     state_dir: StateDir = DEFAULT_STATE_DIR,
 ) -> None:
-    """Kalshi's WebSocket and market list, replaying recorded frames. Prints the variables that point `run ws` at it."""
+    """Kalshi's WebSocket, replaying recorded frames, and its REST API over recorded answers. Prints where they are."""
+    if not frames and not archive:
+        raise typer.BadParameter("expected --frames or --archive, or both")
     settings = _service("simulator")
     key_id, key_path, public_key = ensure_keypair(_state_dir(state_dir, settings) / "keys")
     try:
@@ -304,14 +311,14 @@ def simulate_kalshi(  # noqa: PLR0917  # each is a flag
             outage_s=outage_s,
             duplicate_probability=duplicate,
         )
+        rest_faults = RestFaults(tuple(map(rest_fault_of, rest_fault)), rest_limit)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
     def ready(url: str) -> None:
-        typer.echo(f"KALSHI_WS_URL={url}")
-        typer.echo(f"KALSHI_REST_URL={url.replace('ws://', 'http://').removesuffix('/ws/v2')}/v2")
-        typer.echo(f"KALSHI_API_KEY_ID={key_id}")
-        typer.echo(f"KALSHI_PRIVATE_KEY_PATH={key_path}")
+        rest_url = f"{url.replace('ws://', 'http://').removesuffix('/ws/v2')}/v2"
+        typer.echo(f"KALSHI_WS_URL={url}\nKALSHI_REST_URL={rest_url}")
+        typer.echo(f"KALSHI_API_KEY_ID={key_id}\nKALSHI_PRIVATE_KEY_PATH={key_path}")
 
     async def simulate() -> None:
         stop = asyncio.Event()
@@ -328,6 +335,8 @@ def simulate_kalshi(  # noqa: PLR0917  # each is a flag
             on_ready=ready,
             clock_ms=wiring.now_ms,
             stop=stop,
+            archive=Archive(archive) if archive else None,
+            rest_faults=rest_faults,
         )
         typer.echo(str(counters))
 

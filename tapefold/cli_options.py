@@ -6,8 +6,18 @@ from typing import Annotated
 
 import typer
 
+from tapefold.simulators.kalshi.faults import REST_KINDS
+
 StateDir = Annotated[Path, typer.Option("--state-dir", help="Folder of the broker, the store and the agents' states.")]
 Speed = Annotated[str, typer.Option(help="Recorded seconds per second: a number such as 1 or 60, or max.")]
+
+ArchivePaths = Annotated[
+    list[Path], typer.Option("--archive", help="Recorded REST answers: files or folders; repeatable.")
+]
+RestFault = Annotated[
+    list[str], typer.Option(help=f"KIND:CHANCE for every REST answer; KIND of {', '.join(REST_KINDS)}; repeatable.")
+]
+RestLimit = Annotated[int, typer.Option(help="More REST requests in a second get 429; 0: any.")]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -44,3 +54,9 @@ def time_text_of(time_ns: int) -> str:
     """Nanoseconds since the epoch as a time in UTC, exact."""
     seconds, rest_ns = divmod(time_ns, 1_000_000_000)
     return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{rest_ns:09d}Z"
+
+
+def rest_fault_of(text: str) -> tuple[str, float]:
+    """`503:0.1` -> kind and chance. Raises ValueError."""
+    kind, _, chance = text.partition(":")
+    return kind, float(chance)

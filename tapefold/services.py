@@ -11,8 +11,10 @@ from typing import Any
 import structlog
 
 from producers.beat import TapeClock, WallClock
-from producers.kalshi import rest, socket
+from producers.kalshi import socket
 from producers.kalshi.auth import Signer
+from producers.kalshi.rest.door import Door
+from producers.kalshi.rest.markets import Markets
 from sinks.writer import SinkWriter
 from stream_processors import app as agents
 from tapefold import wiring
@@ -95,7 +97,7 @@ async def _record(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    markets = rest.Markets(settings.kalshi_rest_url)
+    markets = Markets(Door(settings.kalshi_rest_url, now_ns=wiring.now_ns))
     logger = structlog.get_logger("ws")
 
     def on_metric(name: str, **fields: Any) -> None:

@@ -56,6 +56,13 @@ class Settings(BaseSettings):
     ws_failure_cooldown_seconds: float = Field(60.0, ge=0)
     discovery_seconds: float = Field(300.0, gt=0)
 
+    backfill_seconds: float = Field(300.0, gt=0, description="between two rounds of REST's backfill of trades")
+    rest_tier: Literal["", "unsigned", "basic", "advanced", "expert", "premier", "paragon", "prime", "prestige"] = (
+        Field("", description="the account's rate limit; empty: basic with a key, unsigned without")
+    )
+    rest_failure_threshold: int = Field(5, ge=0, description="failures in a row that open the breaker; 0 for never")
+    rest_circuit_breaker_seconds: float = Field(60.0, ge=0, description="how long nothing is asked then")
+
     iem_base_url: str = Field(iem.BASE_URL, description="of the Iowa Environmental Mesonet, or of its simulator")
     iem_stations: str = Field("", description="stations to record, separated by commas, such as KNYC,KMIA")
     iem_models: str = Field("GFS,MEX,NAM,NBS,NBE", description="of " + ", ".join(iem.MODELS))

@@ -17,7 +17,7 @@ DOORS = {
     "clickhouse_connect": {"sinks/tables.py"},
     "confluent_kafka": {"topics/kafka.py", "topics/storer.py"},
     "faust": {"stream_processors/app.py", "stream_processors/transport.py"},
-    "httpx": {"producers/kalshi/rest.py", "producers/iem/door.py"},
+    "httpx": {"producers/kalshi/rest/door.py", "producers/iem/door.py"},
     "ib_async": {"producers/tws/client.py"},
     "prometheus_client": {"producers/webhook/counts.py"},
     "pydantic_settings": {"tapefold/settings.py"},
@@ -25,7 +25,7 @@ DOORS = {
     "starlette": {"producers/webhook/door.py", "tapefold/simulators/iem/server.py"},
     "typer": {
         f"tapefold/{name}.py"
-        for name in ("cli", "cli_iem", "cli_options", "cli_policy", "cli_proofs", "cli_tws", "cli_webhook")
+        for name in ("cli", "cli_iem", "cli_options", "cli_policy", "cli_proofs", "cli_rest", "cli_tws", "cli_webhook")
     },
     "uvicorn": {"producers/webhook/door.py", "tapefold/simulators/iem/server.py"},
     "websockets": {"producers/kalshi/socket.py", f"{KALSHI}/server.py", f"{KALSHI}/link.py"},

@@ -38,6 +38,26 @@ class Faults:
             raise ValueError("expected duplicate_probability from 0 to 1")
 
 
+REST_KINDS = ("429", "500", "503", "empty", "truncate")
+"""What may happen to a REST answer: a status, a 200 without anything in it, a 200 that breaks off in the middle."""
+
+
+@dataclass(frozen=True)
+class RestFaults:
+    """Faults of REST answers. Raises ValueError for a kind that is none and for a chance out of [0, 1].
+
+    chances: (kind, chance) pairs, tried in order. per_second: more requests in one second get 429; 0 for any number.
+    """
+
+    chances: tuple[tuple[str, float], ...] = ()
+    per_second: int = 0
+
+    def __post_init__(self) -> None:
+        for kind, chance in self.chances:
+            if kind not in REST_KINDS or not 0 <= chance <= 1:
+                raise ValueError(f"expected KIND:CHANCE with KIND of {', '.join(REST_KINDS)} and a chance from 0 to 1")
+
+
 @dataclass
 class Counters:
     """What the simulator did, by frame type (`orderbook_delta`, `trade`, ...).
@@ -48,7 +68,8 @@ class Counters:
     lost: frames that a connection that was cut, or left, would have had until the next client subscribes.
     passed: recorded data frames that the recording has passed, whoever listened.
     cuts, stalls: faults that took place. slow_cuts: connections cut because they took nothing.
-    refused: handshakes answered 401.
+    refused: handshakes and REST requests answered 401.
+    rest: requests by path. rest_faults: answers that were broken, by kind. rest_per_second_max: the busiest second.
     """
 
     sent: Counter[str] = field(default_factory=Counter)
@@ -60,3 +81,6 @@ class Counters:
     stalls: int = 0
     slow_cuts: int = 0
     refused: int = 0
+    rest: Counter[str] = field(default_factory=Counter)
+    rest_faults: Counter[str] = field(default_factory=Counter)
+    rest_per_second_max: int = 0

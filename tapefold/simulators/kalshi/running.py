@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapefold.simulators.kalshi.faults import Counters, Faults
+from tapefold.simulators.kalshi.archive import Archive
+from tapefold.simulators.kalshi.faults import Counters, Faults, RestFaults
 from tapefold.simulators.kalshi.keys import ensure_keypair
 from tapefold.simulators.kalshi.server import HEARTBEAT_S, serve
 
@@ -38,6 +39,8 @@ async def running(
     faults: Faults | None = None,
     seed: int = 1,
     heartbeat_s: float = HEARTBEAT_S,
+    archive: Archive | None = None,
+    rest_faults: RestFaults | None = None,
 ) -> AsyncIterator[Running]:
     """`server.serve` for the length of a block, with the throw-away key of `state_folder`; arguments as there.
 
@@ -60,6 +63,8 @@ async def running(
             heartbeat_s=heartbeat_s,
             stop=stop,
             counters=counters,
+            archive=archive,
+            rest_faults=rest_faults,
         )
     )
     waiting: set[asyncio.Future[str] | asyncio.Task[Counters]] = {task, url}

@@ -16,13 +16,15 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from producers.kalshi.auth import KEY_HEADER, SignatureRefused, verify
+from tapefold.simulators.kalshi.archive import Archive
 from tapefold.simulators.kalshi.exchange import Exchange
-from tapefold.simulators.kalshi.faults import Counters, Faults
+from tapefold.simulators.kalshi.faults import Counters, Faults, RestFaults
 from tapefold.simulators.kalshi.link import HoldableConnection, Link
-from tapefold.simulators.kalshi.markets import error_body, markets_page
+from tapefold.simulators.kalshi.markets import error_body
 from tapefold.simulators.kalshi.pump import END_CODE, END_REASON, Pump
 from tapefold.simulators.kalshi.recording import find_files, scan_markets, timeline
-from tapefold.simulators.kalshi.wire import MARKETS_PATH, SOCKET_PATH
+from tapefold.simulators.kalshi.rest_door import RestDoor
+from tapefold.simulators.kalshi.wire import SOCKET_PATH
 
 HOST = "127.0.0.1"
 
@@ -57,11 +59,14 @@ async def serve(
     heartbeat_s: float = HEARTBEAT_S,
     stop: asyncio.Event | None = None,
     counters: Counters | None = None,
+    archive: Archive | None = None,
+    rest_faults: RestFaults | None = None,
 ) -> Counters:
     """Simulate Kalshi until `stop` is set (or this task is cancelled); returns what was counted.
 
     frames: files or folders of a recording. speed: recorded seconds per second, `None` for as fast as clients take it.
     port: 0 for any free one. on_ready: called once with the WebSocket URL, when connections are accepted.
+    archive: recorded REST answers, without which REST has the markets of the frames alone.
     clock_ms: Unix milliseconds, asked at each handshake. counters: counted into, for who wants to look on the way.
     Raises `BadRecording` (also in mid-recording, when a line is no frame), OSError when the port is taken.
     """
@@ -69,9 +74,8 @@ async def serve(
     tickers = await asyncio.to_thread(scan_markets, files)
     exchange = Exchange(faults, seed, counters)
     pump = Pump(exchange, files, speed)
-    door = _Door(
-        exchange, pump, tickers, public_key=public_key, key_id=key_id, clock_ms=clock_ms, skew_ms_max=skew_ms_max
-    )
+    rest = RestDoor(archive, tickers, rest_faults or RestFaults(), exchange.counters, seed=seed, clock_ms=clock_ms)
+    door = _Door(exchange, pump, rest, public_key=public_key, key_id=key_id, clock_ms=clock_ms, skew_ms_max=skew_ms_max)
     server = await serve_sockets(
         door.attend,
         HOST,
@@ -107,7 +111,7 @@ class _Door:
         self,
         exchange: Exchange,
         pump: Pump,
-        tickers: Sequence[str],
+        rest: RestDoor,
         *,
         public_key: rsa.RSAPublicKey,
         key_id: str,
@@ -116,7 +120,7 @@ class _Door:
     ) -> None:
         self._exchange = exchange
         self._pump = pump
-        self._tickers = tickers
+        self._rest = rest
         self._public_key = public_key
         self._key_id = key_id
         self._clock_ms = clock_ms
@@ -127,16 +131,20 @@ class _Door:
         path, _, query = request.path.partition("?")
         if path == SOCKET_PATH:
             return self._refusal(connection, request)
-        if path == MARKETS_PATH:
-            return _json(connection, *markets_page(self._tickers, query))
-        return _json(connection, 404, error_body("not_found", f"the simulator has {SOCKET_PATH} and {MARKETS_PATH}"))
+        if KEY_HEADER in request.headers and (refusal := self._unsigned(connection, request, path)) is not None:
+            return refusal
+        return _json(connection, *self._rest.reply(path, query))
 
     def _refusal(self, connection: ServerConnection, request: Request) -> Response | None:
         if self._pump.in_outage():
             return _json(connection, 503, error_body("service_unavailable", "simulated outage"))
+        return self._unsigned(connection, request, SOCKET_PATH)
+
+    def _unsigned(self, connection: ServerConnection, request: Request, path: str) -> Response | None:
+        """What a request gets whose signature does not hold."""
         headers = dict(request.headers.raw_items())
         try:
-            verify(self._public_key, headers, "GET", SOCKET_PATH, self._clock_ms(), self._skew_ms_max)
+            verify(self._public_key, headers, "GET", path, self._clock_ms(), self._skew_ms_max)
         except SignatureRefused as error:
             self._exchange.counters.refused += 1
             return _json(connection, 401, error_body("unauthorized", str(error)))

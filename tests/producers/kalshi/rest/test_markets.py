@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from producers.kalshi.rest import Markets
+from producers.kalshi.rest.door import Door
+from producers.kalshi.rest.markets import Markets
 from topics.errors import Unavailable
 
 
@@ -31,7 +32,7 @@ async def answering(answers: Sequence[tuple[int, str]], seen: list[str]) -> Asyn
 def listed(*answers: tuple[int, str], seen: list[str] | None = None) -> list[str]:
     async def ask() -> list[str]:
         async with answering(answers, [] if seen is None else seen) as url:
-            markets = Markets(url)
+            markets = Markets(Door(url, now_ns=lambda: 0))
             try:
                 return await markets.open_tickers("KXHIGHNY")
             finally:
@@ -76,4 +77,4 @@ def test_a_failed_page_yields_no_partial_list(last: tuple[int, str], words: str)
 def test_no_server_is_unavailable() -> None:
     """The caller tries again by its own rule."""
     with pytest.raises(Unavailable, match="Kalshi REST is not available"):
-        asyncio.run(Markets("http://127.0.0.1:1").open_tickers("KXHIGHNY"))
+        asyncio.run(Markets(Door("http://127.0.0.1:1", now_ns=lambda: 0)).open_tickers("KXHIGHNY"))

@@ -1,0 +1,71 @@
+"""How fast to ask, and when to stop asking for a while. Pure: the time is an argument, in seconds of a steady clock.
+
+Source: Kalshi's rate limits since 2026-09-24, as read 2026-09-25: a bucket of tokens per account, most calls cost 10; 429
+comes without Retry-After and without a penalty. Unsigned calls draw on no bucket; their limit is not documented, and
+one author saw 429 above one a second.
+"""
+
+from typing import Literal
+
+Tier = Literal["unsigned", "basic", "advanced", "expert", "premier", "paragon", "prime", "prestige"]
+Lane = Literal["live", "backfill"]
+
+COST = 10.0
+TOKENS_PER_S: dict[Tier, float] = {
+    "unsigned": 10.0, "basic": 200.0, "advanced": 300.0, "expert": 600.0, "premier": 1_200.0, "paragon": 2_400.0,
+    "prime": 4_800.0, "prestige": 12_000.0,
+}  # fmt: skip
+SHARE = 0.8  # of the tier's rate: the same account may trade
+RESERVE = 0.5  # of the bucket: backfill leaves it to the live loops, and they wait for nobody
+
+
+class Budget:
+    """A bucket that refills. Backfill draws only on what stands above the reserve, so that it never starves live."""
+
+    def __init__(self, tier: Tier, now_s: float) -> None:
+        self._rate = TOKENS_PER_S[tier] * SHARE
+        self._full = max(self._rate, 2 * COST)
+        self._tokens = self._full
+        self._at_s = now_s
+
+    def draw(self, lane: Lane, now_s: float) -> float:
+        """Take one call's tokens and return 0, or take nothing and return the seconds after which to ask again."""
+        self._tokens = min(self._full, self._tokens + max(0.0, now_s - self._at_s) * self._rate)
+        self._at_s = now_s
+        needed = COST + (self._full * RESERVE if lane == "backfill" else 0.0)
+        if self._tokens >= needed:
+            self._tokens -= COST
+            return 0.0
+        return (needed - self._tokens) / self._rate
+
+
+class Breaker:
+    """Opens after `threshold` failures in a row (0: never) for `open_s`; then one call may try, and decides.
+
+    opened: how often it has opened.
+    """
+
+    def __init__(self, threshold: int, open_s: float) -> None:
+        self.failures = 0
+        self.opened = 0
+        self._threshold = threshold
+        self._open_s = open_s
+        self._until_s: float | None = None
+
+    def wait_s(self, now_s: float) -> float:
+        """Seconds until a call may try; 0 when it may now."""
+        return 0.0 if self._until_s is None else max(0.0, self._until_s - now_s)
+
+    def succeeded(self) -> None:
+        """A call came through: closed."""
+        self.failures = 0
+        self._until_s = None
+
+    def failed(self, now_s: float) -> bool:
+        """Count a failure; returns whether that opened it (again)."""
+        self.failures += 1
+        if not self._threshold or self.failures < self._threshold:
+            return False
+        self.opened += 1
+        self._until_s = now_s + self._open_s
+        return True

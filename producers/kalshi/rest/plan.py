@@ -1,0 +1,167 @@
+"""What is known of the markets and what is still to be asked for each. Pure: times are arguments, in Unix seconds.
+
+A market is `done` when it is final, and its trades and candles were fetched after that. What is fetched is noted only
+after the log has confirmed it, so that a crash repeats a unit and never skips one.
+"""
+
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import Raw, Struct
+
+from producers.kalshi.rest.pages import Listing
+
+PAGE_LIMIT = 1_000
+EVENTS_LIMIT = 200
+OVERLAP_S = 60  # an answer may be 15 s old, and times of trades are cut to seconds in the filter
+LOOK_BACK_S = 3 * 86_400  # discovery lists what closes after this long ago: outcomes come a day later, disputes two
+CANDLES_MAX = 4_000  # a request; the limit is 5,000
+_FINAL = "finalized"
+
+
+class Known(Struct):
+    """One market. trades_to_s: trades up to here are on the log; None: none yet. candles: fetched after it was final."""
+
+    series_ticker: str
+    open_s: int
+    close_s: int
+    status: str
+    trades_to_s: int | None = None
+    candles: bool = False
+    trades_final: bool = False
+
+    @property
+    def final(self) -> bool:
+        """Whether its outcome changes no more."""
+        return self.status == _FINAL
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to ask."""
+        return self.final and self.trades_final and self.candles
+
+
+class Cutoff(Struct):
+    """Before these Unix seconds the historical endpoints answer: markets by settlement, trades by creation."""
+
+    markets_s: int = 0
+    trades_s: int = 0
+
+
+class Checkpoint(Struct):
+    """What survives a restart: all markets by ticker."""
+
+    markets: dict[str, Known] = {}
+
+
+class _Market(Struct):
+    ticker: str
+    status: str
+    open_time: str
+    close_time: str
+
+
+class _Cutoff(Struct):
+    market_settled_ts: str
+    trades_created_ts: str
+
+
+def seen(checkpoint: Checkpoint, series_ticker: str, raws: list[Raw]) -> list[str]:
+    """Take the markets of a whole listing; returns those that are new. Raises msgspec.ValidationError, ValueError."""
+    new = []
+    for market in [msgspec.json.decode(raw, type=_Market) for raw in raws]:
+        before = checkpoint.markets.get(market.ticker)
+        if before is None:
+            checkpoint.markets[market.ticker] = Known(
+                series_ticker, _seconds(market.open_time), _seconds(market.close_time), market.status
+            )
+            new.append(market.ticker)
+        else:
+            before.status, before.close_s = market.status, _seconds(market.close_time)
+    return new
+
+
+def closing_within(raw: Raw, from_s: int, to_s: int) -> bool:
+    """Whether a market of a listing closes in [from_s, to_s). Raises msgspec.ValidationError, ValueError."""
+    return from_s <= _seconds(msgspec.json.decode(raw, type=_Market).close_time) < to_s
+
+
+def cutoff_of(body: bytes) -> Cutoff:
+    """The line between live and historical. Raises msgspec.MsgspecError, ValueError."""
+    said = msgspec.json.decode(body, type=_Cutoff)
+    return Cutoff(_seconds(said.market_settled_ts), _seconds(said.trades_created_ts))
+
+
+def current_markets(series_ticker: str, now_s: int) -> Listing:
+    """All markets of a series that are open, will open, or closed lately."""
+    params: dict[str, str | int] = {
+        "series_ticker": series_ticker, "limit": PAGE_LIMIT, "min_close_ts": now_s - LOOK_BACK_S,
+    }  # fmt: skip
+    return Listing("/markets", "markets", params)
+
+
+def past_markets(series_ticker: str, from_s: int, to_s: int) -> tuple[Listing, Listing]:
+    """All markets of a series that closed in [from_s, to_s): the live part, and the historical one, which has no filter."""
+    live: dict[str, str | int] = {
+        "series_ticker": series_ticker, "limit": PAGE_LIMIT, "min_close_ts": from_s, "max_close_ts": to_s,
+    }  # fmt: skip
+    old: dict[str, str | int] = {"series_ticker": series_ticker, "limit": PAGE_LIMIT}
+    return Listing("/markets", "markets", live), Listing("/historical/markets", "markets", old)
+
+
+def events(series_ticker: str, min_close_s: int) -> Listing:
+    """The events of a series whose markets close after `min_close_s`."""
+    params: dict[str, str | int] = {
+        "series_ticker": series_ticker, "limit": EVENTS_LIMIT, "min_close_ts": min_close_s,
+    }  # fmt: skip
+    return Listing("/events", "events", params)
+
+
+def trades(ticker: str, known: Known, cutoff: Cutoff, now_s: int) -> Listing:
+    """The trades of a market since the last ones; all of them when there are none yet."""
+    from_s = known.open_s if known.trades_to_s is None else known.trades_to_s - OVERLAP_S
+    path = "/historical/trades" if known.close_s < cutoff.trades_s else "/markets/trades"
+    params: dict[str, str | int] = {"ticker": ticker, "limit": PAGE_LIMIT, "min_ts": max(0, from_s), "max_ts": now_s}
+    return Listing(path, "trades", params)
+
+
+def candles(ticker: str, known: Known, cutoff: Cutoff) -> list[str]:
+    """The requests that bring all one-minute candles of a market's life."""
+    if known.close_s < cutoff.markets_s:
+        path = f"/historical/markets/{quote(ticker, safe='')}/candlesticks"
+    else:
+        path = f"/series/{quote(known.series_ticker, safe='')}/markets/{quote(ticker, safe='')}/candlesticks"
+    step_s = CANDLES_MAX * 60
+    return [
+        f"{path}?{urlencode({'start_ts': at_s, 'end_ts': min(at_s + step_s, known.close_s), 'period_interval': 1})}"
+        for at_s in range(known.open_s, known.close_s, step_s)
+    ]
+
+
+def overdue(checkpoint: Checkpoint, now_s: int) -> list[str]:
+    """Markets that closed and are not final: their outcome is still to come, or came while nobody looked."""
+    return sorted(t for t, known in checkpoint.markets.items() if known.close_s <= now_s and not known.final)
+
+
+def due(checkpoint: Checkpoint, now_s: int) -> list[str]:
+    """Markets whose trades are to be asked for: all that have opened and are not done, the least complete first."""
+    waiting = [(t, k) for t, k in checkpoint.markets.items() if k.open_s <= now_s and not k.done]
+    return [ticker for ticker, known in sorted(waiting, key=lambda item: (item[1].trades_to_s or 0, item[0]))]
+
+
+def forget(checkpoint: Checkpoint, before_s: int) -> int:
+    """Let markets go that were done before; returns how many. A later listing of the past would fetch them again."""
+    gone = [
+        ticker for ticker, known in checkpoint.markets.items() if known.done and (known.trades_to_s or 0) < before_s
+    ]
+    for ticker in gone:
+        del checkpoint.markets[ticker]
+    return len(gone)
+
+
+def _seconds(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"expected a time with a zone, was {text!r}")
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())

@@ -1,0 +1,85 @@
+"""What `tapefold run rest` does."""
+
+import asyncio
+import secrets
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from producers.kalshi.auth import Signer
+from producers.kalshi.rest.asker import Asker
+from producers.kalshi.rest.budget import Breaker, Budget
+from producers.kalshi.rest.door import Door
+from producers.kalshi.rest.recorder import SOURCE, Recorder, Span
+from producers.publish import Publisher
+from tapefold import wiring
+from tapefold.services import own
+from tapefold.settings import Settings
+from topics.catalog import RAW_KALSHI_REST
+from topics.errors import SettingsError
+from topics.log import Appender
+
+
+def run_rest(settings: Settings, state_dir: Path, *, span: Span | None, until_done: bool) -> None:
+    """Ask until SIGTERM, or until all that is known is fetched. span: of the past to fetch as well."""
+    if not settings.series():
+        raise SettingsError("KALSHI_SERIES: expected at least one series such as KXHIGHNY, was empty")
+    folder = state_dir / "rest"
+    own(folder)
+    log = wiring.open_log(settings, state_dir)
+    asyncio.run(_record(settings, folder, log.appender(), wiring.partitions_of(log), span=span, until_done=until_done))
+
+
+async def _record(
+    settings: Settings, folder: Path, appender: Appender, partitions: int, *, span: Span | None, until_done: bool
+) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    logger = structlog.get_logger("rest")
+
+    def on_metric(name: str, **fields: Any) -> None:
+        logger.info("metric", metric=name, **fields)
+
+    signer = _signer(settings)
+    door = Door(settings.kalshi_rest_url, now_ns=wiring.now_ns, signer=signer)
+    tier = settings.rest_tier or ("unsigned" if signer is None else "basic")
+    breaker = Breaker(settings.rest_failure_threshold, settings.rest_circuit_breaker_seconds)
+    budget = Budget(tier, time.monotonic())
+    asker = Asker(door, budget, breaker, rng=wiring.system_random(), on_metric=on_metric)
+    publisher = Publisher(
+        appender, topic=RAW_KALSHI_REST, partitions=partitions, source=SOURCE, conn=secrets.token_hex(3), clock="wall"
+    )
+    recorder = Recorder(
+        asker,
+        publisher,
+        appender,
+        settings.series(),
+        path=folder / "checkpoint.json",
+        now_ns=wiring.now_ns,
+        on_metric=on_metric,
+        span=span,
+    )
+    try:
+        await recorder.run(
+            stop,
+            discovery_s=settings.discovery_seconds,
+            backfill_s=settings.backfill_seconds,
+            until_done=until_done,
+        )
+    finally:
+        await door.aclose()
+    appender.close()
+
+
+def _signer(settings: Settings) -> Signer | None:
+    """With a key the calls are signed; without one they are not, which market data does not need."""
+    if settings.kalshi_api_key_id is None or settings.kalshi_private_key_path is None:
+        return None
+    try:
+        return Signer(settings.kalshi_api_key_id, settings.kalshi_private_key_path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"KALSHI_PRIVATE_KEY_PATH: expected a readable PEM file, was {error}") from error
