@@ -27,6 +27,7 @@ from topics.codec import (
     decode_fact,
     decode_gap_row,
     decode_label,
+    decode_tws_minute,
 )
 from topics.errors import Reason
 from topics.events import Beat, Cause, Coverage, Market, Tick, Trade
@@ -93,6 +94,7 @@ _FACT_TABLES: dict[type, str] = {
 _BEAT_TOPICS = frozenset({catalog.FACT_TRADE, catalog.FACT_FORECAST, catalog.FACT_CLIMATE})
 _ROW_TOPICS: dict[str, tuple[Decode, tuple[str, ...]]] = {
     catalog.BARS_1M: (decode_bar, ("bars_1m", "bars_1m_journal")),
+    catalog.BARS_TWS: (decode_tws_minute, ("curated_tws_1m_bars",)),
     catalog.BOOKS: (decode_book_top, ("books",)),
     catalog.LABELS: (decode_label, ("settlement_labels",)),
     catalog.ASOF_FORECAST: (decode_asof_forecast, ("mos_asof", "mos_asof_journal")),

@@ -10,23 +10,33 @@ from typing import TypeVar
 import msgspec
 
 from stream_processors.ingest import WATERMARK_TOPICS
-from stream_processors.operators import asof, bars, books, horizon, labels, watermark
+from stream_processors.operators import asof, bars, books, curated, horizon, labels, watermark
 from stream_processors.outputs import Output, dead
 from stream_processors.weather import Weather
-from topics.catalog import BARS_1M, BOOKS, FACT_BOOK, GAPS
+from topics.catalog import BARS_1M, BARS_TWS, BOOKS, FACT_BOOK, GAPS
 from topics.codec import decode_fact, encode
 from topics.domains import domain_of
 from topics.errors import BadRecord
 from topics.events import Beat, BookDelta, BookSnapshot, Cause, Gap, Market, Trade
 from topics.facts import AnyFact
 from topics.kalshi_rest import MarketTerms
+from topics.tws import TwsBar
 from topics.units import NS_PER_MINUTE, NS_PER_S, minute_of
 
 T = TypeVar("T")
 _encode_state = msgspec.msgpack.Encoder().encode
 _decoders: dict[type, Callable[[bytes], object]] = {
     kind: msgspec.msgpack.Decoder(kind).decode
-    for kind in (books.State, watermark.State, bars.Market, bars.Minute, asof.Day, horizon.State, labels.Day)
+    for kind in (
+        books.State,
+        watermark.State,
+        bars.Market,
+        bars.Minute,
+        asof.Day,
+        horizon.State,
+        labels.Day,
+        curated.State,
+    )
 }
 
 
@@ -139,11 +149,18 @@ class Batch:
                     self._closes(fact.market_ticker, fact.close_ns, fact.known_ns)
                 case Beat():
                     beats.append(fact)
+                case TwsBar():
+                    self._tws_bar(fact)
                 case _:
                     pass  # no operator waits for the others: the sink reads them from their fact topics
         for market_ticker, of_market in books_by_market.items():
             self._books(market_ticker, of_market)
         return beats
+
+    def _tws_bar(self, bar: TwsBar) -> None:
+        if bar.finished and bar.bar_size == curated.BAR_SIZE:
+            row = curated.step(self._states.get(f"tws/{curated.key_of(bar)}", curated.State), bar)
+            self._outputs.append(Output(BARS_TWS, bar.symbol.encode(), None, encode(row)))
 
     def _undecodable(self, offset: int, value: bytes, error: Exception) -> None:
         cause = Cause(self._topic, self._partition, offset)

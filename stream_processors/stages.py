@@ -13,7 +13,7 @@ from stream_processors.pipeline import Batch, States
 
 # A changelog that ends in the middle of a round must hold nothing that would hide the rest from its repetition: `books`
 # drops frames it has seen, so it comes after all that depends on what it says; progress says that all is there.
-_STATE_ORDER = ("minute/", "market/", "asofday/", "asof/", "label/", "watermark/", "books/", "progress/")
+_STATE_ORDER = ("minute/", "market/", "asofday/", "asof/", "label/", "tws/", "watermark/", "books/", "progress/")
 
 Load = Callable[[int, str], bytes | None]
 """(partition number, key) -> the state that is stored there."""

@@ -29,6 +29,7 @@ FACT_BAR = "fact.bar"
 FACT_WEBHOOK = "fact.webhook"
 FACT_POLICY = "fact.policy"
 BARS_1M = "bars.1m"
+BARS_TWS = "bars.tws"
 BOOKS = "books"
 ASOF_FORECAST = "asof.forecast"
 LABELS = "labels"
@@ -163,6 +164,15 @@ TOPICS: tuple[Topic, ...] = (
         "As-of policies: when forecasts are asked for, and what counts as known then. A version never changes.",
     ),
     Topic(BARS_1M, "derived", "fold", "join domain", "Bar", "One-minute bars, revised as facts arrive.", _WEEK_MS),
+    Topic(
+        BARS_TWS,
+        "derived",
+        "fold",
+        "symbol",
+        "TwsMinute",
+        "Minutes of TWS: of all that was told the one that holds.",
+        _WEEK_MS,
+    ),
     Topic(BOOKS, "derived", "fold", "join domain", "BookTop", "Best levels after each change, by session.", _WEEK_MS),
     Topic(
         ASOF_FORECAST,

@@ -13,11 +13,12 @@ from topics.events import (
     GapRow,
 )
 from topics.facts import AnyFact
-from topics.tws import TwsOutageNotice, TwsRequest, TwsUnitNotice
+from topics.tws import TwsMinute, TwsOutageNotice, TwsRequest, TwsUnitNotice
 
 encode = msgspec.json.Encoder().encode
 decode_fact = msgspec.json.Decoder(AnyFact).decode
 decode_bar = msgspec.json.Decoder(Bar).decode
+decode_tws_minute = msgspec.json.Decoder(TwsMinute).decode
 decode_book_top = msgspec.json.Decoder(BookTop).decode
 decode_asof_forecast = msgspec.json.Decoder(AsofForecast).decode
 decode_label = msgspec.json.Decoder(SettlementLabel).decode

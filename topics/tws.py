@@ -183,4 +183,31 @@ class TwsError(_TwsFact, frozen=True, kw_only=True, gc=False, tag="tws_error"):
     reason: TwsReason | None = None
 
 
+class TwsMinute(Struct, frozen=True, kw_only=True, gc=False):
+    """One minute of TWS as it now holds; the tellings stand on `fact.bar`.
+
+    rev: finished tellings folded in. contents: distinct ones among them; above 1 it was corrected. known_ns: of the first
+    telling of this content after the last one of another. cause: of that telling.
+    """
+
+    row_id: str
+    rev: int
+    symbol: str
+    con_id: int | None
+    what_to_show: str
+    use_rth: bool | None
+    minute_ns: int
+    open_e6: int
+    high_e6: int
+    low_e6: int
+    close_e6: int
+    volume_e4: int | None
+    average_e6: int | None
+    count: int | None
+    contents: int
+    known_ns: int
+    known_by: KnownBy
+    cause: Cause
+
+
 AnyTwsFact = TwsBar | TwsUnit | TwsOutage | TwsError

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from sinks import rows
 from sinks.tables import Tables
-from topics.catalog import FACT_BAR
+from topics.catalog import BARS_TWS, FACT_BAR
 from topics.codec import decode_fact
 from topics.log import Record
 from topics.tws import TwsBar, TwsError, TwsOutage, TwsUnit
@@ -87,4 +87,14 @@ def test_the_end_of_an_outage_replaces_its_beginning(tables: Tables, make: Any, 
     insert(tables, *(make.record(FACT_BAR, told[index], offset) for offset, index in enumerate(order)))
     assert [(ended.ended_ns, True, ["AAPL"])] == read(
         tables, "toUnixTimestamp64Nano(assumeNotNull(ended_at)), data_lost, symbols", "tws_outages"
+    )
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_curated_minute_is_its_latest_revision(tables: Tables, make: Any, order: Sequence[int]) -> None:
+    """One row per minute: the correction, known since it came, also when the first revision lands late."""
+    golden = (Path(__file__).parents[2] / "topics" / "examples" / f"{BARS_TWS}.jsonl").read_bytes().splitlines()
+    insert(tables, *(make.record(BARS_TWS, golden[index], offset) for offset, index in enumerate(order)))
+    assert [(2, 2, Decimal("100.510000"), "AAPL")] == read(
+        tables, "rev, contents, close, symbol", "curated_tws_1m_bars"
     )

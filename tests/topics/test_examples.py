@@ -9,7 +9,19 @@ from stream_processors.envelope import Envelope
 from stream_processors.ingest import ingest
 from stream_processors.parsers.kalshi import parse
 from topics import codec
-from topics.catalog import ASOF_FORECAST, BARS_1M, BOOKS, BY_NAME, DEAD, GAPS, LABELS, RAW_KALSHI_WS, RAW_TOPICS, TOPICS
+from topics.catalog import (
+    ASOF_FORECAST,
+    BARS_1M,
+    BARS_TWS,
+    BOOKS,
+    BY_NAME,
+    DEAD,
+    GAPS,
+    LABELS,
+    RAW_KALSHI_WS,
+    RAW_TOPICS,
+    TOPICS,
+)
 from topics.errors import REASONS, BadRecord
 from topics.events import BeatNotice, Cause, CoverageNotice, GapNotice
 from topics.log import Record
@@ -17,6 +29,7 @@ from topics.log import Record
 EXAMPLES = Path(__file__).resolve().parents[2] / "topics" / "examples"
 ROWS = {
     BARS_1M: codec.decode_bar,
+    BARS_TWS: codec.decode_tws_minute,
     BOOKS: codec.decode_book_top,
     ASOF_FORECAST: codec.decode_asof_forecast,
     LABELS: codec.decode_label,
