@@ -1,0 +1,69 @@
+"""Data quality: figures of a day, and a health that is as good as the worst of them."""
+
+from pathlib import Path
+
+import pytest
+from stored import empty, insert
+from weather import WeatherFold, climate, forecast, forecast_beat, ns, policy
+
+from sinks.migrate import migrate
+from sinks.tables import Tables
+from tapefold import quality
+from topics.catalog import FACT_CLIMATE, FACT_FORECAST, FACT_POLICY
+from topics.errors import Refused
+from topics.log import Record
+
+SQL_DIR = Path(__file__).parents[2] / "clickhouse"
+
+
+@pytest.fixture
+def tables(store_url):
+    """A store with three climate days of one station: two answered, one missing; one label."""
+    opened = Tables(store_url)
+    migrate(opened, SQL_DIR / "migrations", lambda: 0)
+    empty(opened)
+    fold = WeatherFold().feed(FACT_POLICY, policy())
+    fold.feed(
+        FACT_FORECAST,
+        forecast("2026-04-10 12:00", "2026-04-12 00:00", 85, "2026-04-10 16:30"),
+        forecast("2026-04-12 12:00", "2026-04-14 00:00", 80, "2026-04-12 16:30"),
+        forecast_beat(ns("2026-04-20 00:00")),
+    )
+    fold.feed(FACT_CLIMATE, climate("2026-04-12 09:30", 84, day="2026-04-11", report="final"))
+    insert(opened, [Record(out.topic, 0, offset, 0, None, (), out.value) for offset, out in enumerate(fold.outputs)])
+    yield opened
+    empty(opened)
+    opened.close()
+
+
+def test_a_summary_counts_the_days_between(tables):
+    """Both ends are included; days outside are not."""
+    (whole,) = quality.get_data_quality_summary(tables, "mos_asof", "2026-04-11", "2026-04-13")
+    assert ("KMIA", 3, 1, 1, 0, 33.333) == (
+        whole.key, whole.rows, whole.nulls, whole.gaps, whole.outliers, whole.null_percent,
+    )  # fmt: skip
+    assert [1] == [
+        each.rows for each in quality.get_data_quality_summary(tables, "mos_asof", "2026-04-12", "2026-04-12")
+    ]
+    assert [] == quality.get_data_quality_summary(tables, "mos_asof", "2027-01-01", "2027-01-02")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "day", "status", "reasons"),
+    [
+        ("mos_asof", "2026-04-11", "GREEN", ()),
+        ("mos_asof", "2026-04-12", "RED", ("gap_percent", "null_percent")),
+        ("settlement_labels", "2026-04-11", "GREEN", ()),
+        ("bars_1m", "2026-04-11", "RED", ("no_rows",)),
+    ],
+)
+def test_health_is_that_of_the_worst_figure(tables, dataset, day, status, reasons):
+    """By the rules of the latest version; a day without rows is not healthy."""
+    health = quality.get_dataset_health(tables, dataset, day)
+    assert (status, reasons, 1) == (health.status, tuple(sorted(health.reasons)), health.rules_version)
+
+
+def test_a_dataset_that_no_rule_knows_is_refused(tables):
+    """A wrong name must not look healthy, nor sick."""
+    with pytest.raises(Refused, match="data_quality_rules"):
+        quality.get_dataset_health(tables, "rumours", "2026-04-11")
