@@ -141,6 +141,22 @@ def test_the_same_content_has_the_same_revision_in_every_dialect():
     assert 1 == len(revisions)
 
 
+@pytest.mark.parametrize("code", [999, -99, 998, -98])
+def test_codes_that_are_no_value_are_missing_and_kept(code):
+    """NBM's codes for missing and for beyond what the card can show: no temperature, but not lost either."""
+    facts, _ = told(RAW_IEM_MOS, (HEADER + rows()).replace(",,70,", f",,{code},", 1))
+    assert (None, b'{"tmp":%d}' % code, 70) == (facts[0].tmp_f, bytes(facts[0].extra), facts[1].tmp_f)
+
+
+def test_a_headline_may_say_that_it_corrects(request):
+    """New Bern's product says so twice; each of the two is enough."""
+    text = (request.config.rootpath / "tests/data/iem-cli/CLIEWN.txt").read_text()
+    for body in (text.replace(" (CORRECTION)", ""), text.replace(" CORRECTION...", "...")):
+        assert [True] == [fact.correction for fact in told(RAW_IEM_CLI, body, "file:x")[0]]
+    plain = text.replace(" (CORRECTION)", "").replace(" CORRECTION...", "...")
+    assert [False] == [fact.correction for fact in told(RAW_IEM_CLI, plain, "file:x")[0]]
+
+
 def test_a_run_that_came_while_we_watched_is_observed():
     """The receive stamp is when it came, to within the last answer without it."""
     run = the_run(HEADER + rows(), seen="first", absent_ns=NOW - 60 * S)
