@@ -60,6 +60,8 @@ class Stack:
             self.supervisor.start(Service(name, ("run", name)))
         if self._settings.stations():
             self.supervisor.start(Service("iem", ("run", "iem")))
+        if self._settings.webhook_secret is not None or self._settings.webhook_secrets_file is not None:
+            self.supervisor.start(Service("webhook", ("run", "webhook")))
         environment = {} if recording is None else self.simulate(recording)
         if recording is not None or self._settings.markets() or self._settings.series():
             flags = ("--until-closed",) if until_closed else ()
@@ -138,7 +140,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stop producers first, then the stages behind them, then the store and the broker."""
-        self.supervisor.stop(["ws", "iem", "simulator"])
+        self.supervisor.stop(["ws", "iem", "webhook", "simulator"])
         self.supervisor.stop(["ingest", "fold", "sink"])
         if hasattr(self, "tables"):
             self.tables.close()
