@@ -77,6 +77,7 @@ Once = Annotated[bool, typer.Option("--once", help="End when the upstream has cl
 @app.command()
 def up(  # noqa: PLR0917  # each is a flag
     frames: Frames = [],  # noqa: B006  # typer reads the default, nobody changes it
+    archive: ArchivePaths = [],  # noqa: B006
     speed: Speed = "1",
     once: Once = False,
     drop_seq: DropSeq = None,
@@ -94,7 +95,7 @@ def up(  # noqa: PLR0917  # each is a flag
     options += ["--seed", str(seed)]
     for flag, value in (("--drop-seq", drop_seq), ("--stall", stall), ("--disconnect-every", disconnect_every)):
         options += [] if value is None else [flag, str(value)]
-    recording = Recording(tuple(frames), speed, tuple(options)) if frames else None
+    recording = Recording(tuple(frames), speed, tuple(options), tuple(archive)) if frames or archive else None
     _run_stack(state_dir, recording, once=once, show_demo=False)
 
 

@@ -12,6 +12,7 @@ from tapefold.local.kafka import LocalKafka
 from tapefold.local.state import free_port
 from tapefold.local.store.process import LocalStore
 from tapefold.settings import Settings
+from tapefold.simulators.kalshi.archive import Archive
 from tapefold.simulators.kalshi.keys import ensure_keypair
 from tapefold.simulators.kalshi.recording import find_files, scan_markets
 from tapefold.simulators.kalshi.wire import SOCKET_PATH
@@ -23,6 +24,7 @@ from topics.kafka import KafkaLog
 from topics.log import TopicPartition
 
 POLL_S = 0.25
+_BEGINNING = "2000-01-01"
 DRAIN_STILL_S = 120.0  # no stage has moved for this long: something is broken, and waiting will not mend it
 
 Say = Callable[[str], None]
@@ -30,11 +32,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording as upstream. options: further flags of `tapefold simulate kalshi`, faults among them."""
+    """A recording as upstream: frames of the socket, answers of REST, or both.
+
+    options: further flags of `tapefold simulate kalshi`, faults among them.
+    """
 
     frames: tuple[Path, ...]
     speed: str = "1"
     options: tuple[str, ...] = ()
+    archive: tuple[Path, ...] = ()
 
 
 class Stack:
@@ -63,21 +69,36 @@ class Stack:
         if self._settings.webhook_secret is not None or self._settings.webhook_secrets_file is not None:
             self.supervisor.start(Service("webhook", ("run", "webhook")))
         environment = {} if recording is None else self.simulate(recording)
-        if recording is not None or self._settings.markets() or self._settings.series():
-            flags = ("--until-closed",) if until_closed else ()
-            self.supervisor.start(Service("ws", ("run", "ws", *flags), environment, once=until_closed))
+        if recording is None:
+            self._record(environment, ws=bool(self._settings.markets() or self._settings.series()), once=until_closed)
         else:
-            self._say("no upstream: set KALSHI_SERIES or KALSHI_MARKETS and a key, or give --frames")
+            self._record(environment, ws=bool(recording.frames), once=until_closed, past=bool(recording.archive))
+
+    def _record(self, environment: dict[str, str], *, ws: bool, once: bool, past: bool = False) -> None:
+        """Start Kalshi's recorders. past: fetch all that REST has, then end."""
+        if ws:
+            flags = ("--until-closed",) if once else ()
+            self.supervisor.start(Service("ws", ("run", "ws", *flags), environment, once=once))
+        if past:
+            arguments = ("run", "rest", "--from", _BEGINNING, "--until-done")
+            self.supervisor.start(Service("rest", arguments, environment, once=True))
+        elif self._settings.series() and not environment:
+            self.supervisor.start(Service("rest", ("run", "rest")))
+        elif not ws:
+            self._say("no upstream: set KALSHI_SERIES or KALSHI_MARKETS and a key, or give --frames or --archive")
 
     def simulate(self, recording: Recording) -> dict[str, str]:
         """Start the simulator; returns the environment that points the recorder at it."""
         files = find_files(recording.frames)
-        tickers = scan_markets(files)
+        tickers = [*scan_markets(files), *(Archive(recording.archive).tickers() if recording.archive else ())]
         if not tickers:
-            raise Refused(f"{', '.join(map(str, recording.frames))}: expected frames that name markets, found none")
+            raise Refused(
+                f"{', '.join(map(str, (*recording.frames, *recording.archive)))}: expected markets, found none"
+            )
         key_id, key_path, _ = ensure_keypair(self._state_dir / "keys")
         port = free_port(self._state_dir)
         frames = [part for path in recording.frames for part in ("--frames", str(path.resolve()))]
+        frames += [part for path in recording.archive for part in ("--archive", str(path.resolve()))]
         arguments = ("simulate", "kalshi", *frames, "--speed", recording.speed, "--port", str(port), *recording.options)
         self.supervisor.start(Service("simulator", arguments))
         host = f"127.0.0.1:{port}"
@@ -93,8 +114,9 @@ class Stack:
         }
 
     def upstream_ended(self) -> bool:
-        """Whether the recorder has ended by itself."""
-        return any(service.name == "ws" and service.ended for service in self.supervisor.services)
+        """Whether the recorders have ended by themselves."""
+        recorders = [service for service in self.supervisor.services if service.name in {"ws", "rest"}]
+        return bool(recorders) and all(service.ended for service in recorders)
 
     def drain(self, stop: threading.Event, tick: Callable[[str], None]) -> bool:
         """Wait until every stage has taken all, in order, up to end offsets taken after the one before was done.
@@ -140,7 +162,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stop producers first, then the stages behind them, then the store and the broker."""
-        self.supervisor.stop(["ws", "iem", "webhook", "simulator"])
+        self.supervisor.stop(["ws", "rest", "iem", "webhook", "simulator"])
         self.supervisor.stop(["ingest", "fold", "sink"])
         if hasattr(self, "tables"):
             self.tables.close()
