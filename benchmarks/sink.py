@@ -25,6 +25,7 @@ import structlog
 from sinks import rows
 from sinks.batch import Share
 from sinks.delivery import Batch, Delivery
+from sinks.evolution import OUR_SCHEMA
 from sinks.protocol import Finished, begin, step
 from sinks.rows import Built
 from sinks.tables import Tables
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    wiring.collect_garbage_rarely()  # as the sink's own process does; for all contestants alike
+    wiring.prefer_throughput()  # as the sink's own process does; for all contestants alike
     with tempfile.TemporaryDirectory(prefix="tapefold-bench-") as folder:
         state_dir = Path(folder)
         with LocalKafka(state_dir) as broker, LocalStore(state_dir) as store:
@@ -141,6 +142,7 @@ def protocol_seconds(log: KafkaLog, tables: Tables, batches: list[Built], number
         logger=structlog.get_logger(),
         code_version=CODE_VERSION,
         hit=nothing,
+        compatible=OUR_SCHEMA,
     )
     delivery.assign([RAW_KALSHI_WS])
     partition = (RAW_KALSHI_WS, 9)

@@ -81,6 +81,35 @@ def position_of(partition: TopicPartition, committed: Committed | None, identity
     return at
 
 
+class Gap(NamedTuple):
+    """The offsets [first, next) that an operator gives up, the error answered with that, and what was said."""
+
+    topic: str
+    topic_id: str
+    partition: int
+    first: int
+    next: int
+    reason: StopReason
+    note: str
+
+
+def gap_to_accept(
+    partition: TopicPartition, committed: Committed | None, identity: Identity, marks: Watermarks, note: str
+) -> Gap:
+    """What is given up when a sink goes on at the low watermark. Raises Refused unless retention passed the position."""
+    topic, number = partition
+    try:
+        at = position_of(partition, committed, identity, marks)
+    except PartitionStopped as error:
+        if error.reason != "offset_below_low_watermark":
+            raise
+        return Gap(topic, identity.topic_ids[topic], number, error.position, marks.low, error.reason, note)
+    raise Refused(
+        f"{topic}-{number}: expected a position below the log's first offset {marks.low}, was {at}; "
+        "nothing is lost and nothing to accept"
+    )
+
+
 def has_tail(committed: Committed | None, marks: Watermarks) -> bool:
     """Whether the record before the position is known and still on the log."""
     return committed is not None and committed.tail is not None and committed.next > marks.low

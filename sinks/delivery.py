@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from sinks.assignment import Committed, PartitionStopped, check_tail, has_tail, position_of
 from sinks.batch import Share, where
+from sinks.evolution import EXTRA_FIELDS, Compatible
 from sinks.ledger import Ledger
 from sinks.protocol import (
     Command,
@@ -24,15 +25,11 @@ from sinks.readback import Readback
 from sinks.rows import RAW_RECORDS, Built, build_stretches
 from sinks.tables import Tables
 from topics import catalog
-from topics.errors import Unavailable
-from topics.log import Identity, Log, Stretch, TopicPartition, Watermarks, joined
+from topics.log import Identity, Log, Stretch, TopicPartition, Watermarks, read_ranges
 
 _AHEAD = (
     "SELECT _topic, _partition, max(_offset) + 1 FROM tapefold.raw_records WHERE RANGES GROUP BY _topic, _partition"
 )
-_READ_ROWS_MAX = 10_000
-_READ_WAIT_S = 0.05
-_IDLE_READS_MAX = 600
 
 
 class Logger(Protocol):
@@ -65,7 +62,11 @@ class Batch(NamedTuple):
 
 
 class Delivery:
-    """One sink's hands. now_ns: stamps its rows. code_version: stamped on rows of `dead`. hit: a failpoint."""
+    """One sink's hands.
+
+    now_ns: stamps its rows. code_version: stamped on rows of `dead`. hit: a failpoint. compatible: the schema versions
+    that are taken.
+    """
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class Delivery:
         logger: Logger,
         code_version: str,
         hit: Callable[[str], None],
+        compatible: Compatible,
     ) -> None:
         self._log = log
         self._tables = tables
@@ -85,6 +87,7 @@ class Delivery:
         self._logger = logger
         self._code_version = code_version
         self._hit = hit
+        self._compatible = compatible
         self._identity = Identity("", {})
         self._lacking: dict[str, pa.Table] = {}
         self.duplicate_rows = 0
@@ -135,31 +138,19 @@ class Delivery:
             )
             for part in parts
         )
+        if EXTRA_FIELDS in built.tables:
+            self._logger.warning("sink_unknown_fields", records=len(built.tables[EXTRA_FIELDS]))
         return Batch(shares, built)
 
     def load(self, shares: Iterable[Share]) -> Batch:
         """Read exactly these ranges from the log and build their rows. Raises what the log raises."""
-        ends = {(each.topic, each.partition): each.next for each in shares}
-        positions = {(each.topic, each.partition): each.first for each in shares}
-        reader = self._log.reader(positions)
-        parts: list[Stretch] = []
-        waiting = set(ends)
-        idle = 0
-        try:
-            while waiting:
-                came = reader.read_stretches(_READ_ROWS_MAX, _READ_WAIT_S)
-                idle = 0 if came else idle + 1
-                if idle > _IDLE_READS_MAX:
-                    raise Unavailable("the log", f"expected records up to {ends}, none came; {sorted(waiting)} wait")
-                for part in came:
-                    partition = (part.topic, part.partition)
-                    if part.next_offset >= ends[partition]:
-                        waiting.discard(partition)
-                    if (cut := part.upto(ends[partition])).offsets:
-                        parts.append(cut)
-        finally:
-            reader.close()
-        return self.build(joined(parts), positions)
+        chosen = list(shares)
+        ends = {(each.topic, each.partition): each.next for each in chosen}
+        positions = {(each.topic, each.partition): each.first for each in chosen}
+        parts, stopped = self._compatible.checked(read_ranges(self._log, positions, ends))
+        if stopped:
+            raise stopped[0]  # another writer takes what we do not
+        return self.build(parts, positions)
 
     def execute(self, command: Command, batch: Batch) -> Event:
         """Do what a command says; `batch` holds the rows. Raises StoreUnavailable, StatementRefused."""
@@ -169,8 +160,8 @@ class Delivery:
                 self._ledger.write_intent(round_, token, self._identity)
                 self._hit("sink.after_intent")
                 return Done()
-            case ReadRound(number):
-                return self._ledger.seen(number)
+            case ReadRound(number, intents):
+                return self._ledger.seen(number, intents=intents)
             case Insert(tokens, lacking):
                 return self._insert(tokens, self._lacking if lacking else batch.built.tables)
             case Verify():

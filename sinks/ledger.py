@@ -1,12 +1,11 @@
 """The sink's own tables in the store: intents, commits, accepted gaps. SQL and rows, no decisions."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import pyarrow as pa
 
 from sinks import columns
-from sinks.assignment import Committed
+from sinks.assignment import Committed, Gap
 from sinks.batch import COMMITS, INTENTS, Round, Share, Tail, commit_rows, intent_rows
 from sinks.protocol import RoundSeen
 from sinks.tables import Tables
@@ -23,14 +22,16 @@ SELECT topic, partition, max(next), argMax(topic_id, next) FROM tapefold.sink_ga
 WHERE sink = {sink:String} GROUP BY topic, partition
 """
 _LAST_ROUND = "SELECT max(round) FROM tapefold.sink_commits WHERE sink = {sink:String}"
-_ROUND = """
-SELECT 'intent', SHARE FROM tapefold.sink_intents WHERE sink = {sink:String} AND round = {round:UInt64}
-UNION ALL
-SELECT 'commit', SHARE FROM tapefold.sink_commits WHERE sink = {sink:String} AND round = {round:UInt64}
-UNION ALL
-SELECT 'passed', max(round), 0, '', 0, '', 0, 0, 0, 0, 0
-FROM tapefold.sink_commits WHERE sink = {sink:String} AND round > {round:UInt64}
-""".replace("SHARE", "round, attempt, owner, code, topic, partition, first, next, rows, checksum")
+_SHARE = "round, attempt, owner, code, topic, partition, first, next, rows, checksum"
+# Of later rounds it is enough to know that there are some; a round has fewer rows than this.
+_COMMITS_OF = (
+    "SELECT 'commit', SHARE FROM tapefold.sink_commits WHERE sink = {sink:String} AND round >= {round:UInt64}"
+    " ORDER BY round LIMIT 10000"
+).replace("SHARE", _SHARE)
+_INTENTS_OF = (
+    "SELECT 'intent', SHARE FROM tapefold.sink_intents WHERE sink = {sink:String} AND round = {round:UInt64}"
+).replace("SHARE", _SHARE)
+_ROUND = "INTENTS UNION ALL SELECT * FROM (COMMITS)".replace("INTENTS", _INTENTS_OF).replace("COMMITS", _COMMITS_OF)
 
 
 class Ledger:
@@ -56,22 +57,24 @@ class Ledger:
         """The number of the round after the last that is committed; the first is 1."""
         return int(self._rows(_LAST_ROUND)[0][0]) + 1
 
-    def seen(self, number: int) -> RoundSeen:
-        """What stands under the number of a round."""
-        intents: dict[tuple[int, str], list[Share]] = {}
+    def seen(self, number: int, *, intents: bool) -> RoundSeen:
+        """What stands under the number of a round; without `intents` only what is committed."""
+        proposed: dict[tuple[int, str], list[Share]] = {}
         codes: dict[tuple[int, str], int] = {}
         committed: dict[int, set[Share]] = {}
         passed = False
-        answer = self._tables.query_rows(_ROUND, {"sink": self._sink, "round": number})
-        for kind, found, attempt, owner, code, *share in answer.rows:
-            if kind == "passed":
-                passed = found > number
-            elif kind == "intent":
-                intents.setdefault((attempt, owner), []).append(Share(*share))
+        parameters = {"sink": self._sink, "round": number}
+        for kind, found, attempt, owner, code, *share in self._tables.query_rows(
+            _ROUND if intents else _COMMITS_OF, parameters
+        ).rows:
+            if kind == "intent":
+                proposed.setdefault((attempt, owner), []).append(Share(*share))
                 codes[attempt, owner] = code
-            else:
+            elif found == number:
                 committed.setdefault(attempt, set()).add(Share(*share))
-        rounds = (Round(number, *key, codes[key], tuple(sorted(set(shares)))) for key, shares in intents.items())
+            else:
+                passed = True
+        rounds = (Round(number, *key, codes[key], tuple(sorted(set(shares)))) for key, shares in proposed.items())
         commit = tuple(sorted(committed[max(committed)])) if committed else None
         return RoundSeen(tuple(rounds), commit, passed)
 
@@ -85,7 +88,7 @@ class Ledger:
         rows = commit_rows(round_, tails, sink=self._sink, identity=identity, at_ns=self._now_ns())
         self._tables.insert_arrow(COMMITS, rows, token)
 
-    def accept_gap(self, gap: "Gap") -> None:
+    def accept_gap(self, gap: Gap) -> None:
         """Write that a range is given up; said twice, it stands once."""
         row = {
             "sink": columns.labels([self._sink]),
@@ -103,15 +106,3 @@ class Ledger:
 
     def _rows(self, query: str) -> list[tuple]:  # type: ignore[type-arg]  # as the store gives them
         return [tuple(row) for row in self._tables.query_rows(query, {"sink": self._sink}).rows]
-
-
-class Gap(NamedTuple):
-    """The offsets [first, next) that an operator gives up, the error answered with that, and what was said."""
-
-    topic: str
-    topic_id: str
-    partition: int
-    first: int
-    next: int
-    reason: str
-    note: str

@@ -62,9 +62,10 @@ class WriteIntent(NamedTuple):
 
 
 class ReadRound(NamedTuple):
-    """Read the intents of this number, and the commits of this number and later."""
+    """Read the commits of this number and later, and, unless a commit of ours is all that is asked for, its intents."""
 
     number: int
+    intents: bool = True
 
 
 class Load(NamedTuple):
@@ -236,7 +237,8 @@ def _after(state: State) -> tuple[State, Command]:
         case Wait():
             return _told(state, ReadRound(state.number))
         case _:
-            return _told(state._replace(acknowledged=True, failures=0), ReadRound(state.number))
+            written = state._replace(acknowledged=True, failures=0)
+            return _told(written, ReadRound(state.number, intents=state.phase != "commit"))
 
 
 def _seen(state: State, seen: RoundSeen) -> tuple[State, Command]:

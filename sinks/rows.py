@@ -16,6 +16,7 @@ from sinks import columns
 from sinks.batch import Tail, tail_of
 from sinks.beats import beat_tables
 from sinks.checksum import Hashes, row_hashes, total
+from sinks.evolution import extra_table, unknown_fields
 from sinks.layout_parts import Layout
 from sinks.layouts import DEAD, LAYOUTS
 from topics import catalog
@@ -138,6 +139,7 @@ def build_stretches(stretches: Sequence[Stretch], *, topic_ids: Mapping[str, str
     tails: dict[TopicPartition, Tail] = {}
     rows: dict[str, list[Row]] = {}
     refused: list[Row] = []
+    extras: list[tuple[Any, Record, bytes]] = []
     for part in stretches:
         headers = columns.headers(part.headers)
         hashes = row_hashes(part.offsets, part.timestamps_ms, part.keys, headers, part.values)
@@ -151,8 +153,9 @@ def build_stretches(stretches: Sequence[Stretch], *, topic_ids: Mapping[str, str
             bronze_rows += len(hashes)
             beats += [part.record(place) for place, pairs in enumerate(part.headers) if _BEAT in pairs]
         else:
-            _interpret(part, rows, refused, code_version)
+            _interpret(part, rows, refused, extras, code_version)
     tables = {RAW_RECORDS: _joined(bronze), **beat_tables(beats)} if bronze else {}
+    tables |= extra_table(extras)
     for table, table_rows in rows.items():
         if table != DEAD and (arrow := _table(table, table_rows, refused, code_version)) is not None:
             tables[table] = arrow
@@ -184,16 +187,22 @@ def _joined(parts: list[pa.Table]) -> pa.Table:
     return parts[0] if len(parts) == 1 else pa.concat_tables(parts).unify_dictionaries().combine_chunks()
 
 
-def _interpret(part: Stretch, rows: dict[str, list[Row]], refused: list[Row], code_version: str) -> None:
+def _interpret(
+    part: Stretch,
+    rows: dict[str, list[Row]],
+    refused: list[Row],
+    extras: list[tuple[Any, Record, bytes]],
+    code_version: str,
+) -> None:
     """Add what the records of a fact or of a derived row say."""
-    records = list(part.records())
-    if catalog.BY_NAME[part.topic].group == "fact":
-        for row in _decode(records, decode_fact, refused, code_version):
-            if (table := _fact_table(row)) is not None:
-                rows.setdefault(table, []).append(row)
-        return
-    decode, tables = _ROW_TOPICS[part.topic]
-    decoded = _decode(records, decode, refused, code_version)
+    fact = catalog.BY_NAME[part.topic].group == "fact"
+    decode, tables = (decode_fact, ()) if fact else _ROW_TOPICS[part.topic]
+    decoded = _decode(list(part.records()), decode, refused, code_version)
+    for row in decoded:
+        if (extra := unknown_fields(row.event, row.record.value)) is not None:
+            extras.append((row.event, row.record, extra))
+        if fact and (table := _fact_table(row)) is not None:
+            rows.setdefault(table, []).append(row)
     for table in tables if decoded else ():
         rows.setdefault(table, []).extend(decoded)
 

@@ -13,7 +13,9 @@ from typing import Literal
 
 import numpy as np
 
+from sinks.assignment import PartitionStopped
 from sinks.delivery import Assignment, Batch, Delivery, Logger
+from sinks.evolution import OUR_SCHEMA, Compatible
 from sinks.protocol import Command, Done, Event, Failed, Finished, Load, State, Wait, begin, step
 from sinks.rows import CODE, Built
 from sinks.tables import TOO_MANY_PARTS, StatementRefused, StoreUnavailable, Tables
@@ -27,7 +29,7 @@ BATCH_BYTES_MAX = 64 * 1024 * 1024  # of values; two batches are in memory, besi
 BATCH_WAIT_S = 0.3  # with it a record can be queried within a second of standing on the log
 RETRY_FIRST_S = 0.2
 RETRY_MAX_S = 5.0
-_READ_ROWS_MAX = 10_000  # bounds how far one read can overshoot BATCH_BYTES_MAX
+_READ_ROWS_MAX = 2_000  # bounds how far one read overshoots BATCH_BYTES_MAX, and how long the other thread waits
 _READ_WAIT_S = 0.05
 _IDLE_S = 0.1  # between two looks at `stop` while nothing comes
 _NOTHING = Batch((), Built({}, np.empty(0, np.uint64), {}, {}, {}))  # of one who only finishes what others began
@@ -39,7 +41,7 @@ class SinkWriter:
     """Writes `topics` of `log` into `tables`, every record once, whoever else does the same under the same name.
 
     sink: the name under which positions are kept. owner: a name that no other writer has or had. now_ns: the clock of
-    the ledger's rows. code_version: stamped on rows of `dead`. hit: a failpoint.
+    the ledger's rows. code_version: stamped on rows of `dead`. hit: a failpoint. compatible: schema versions it takes.
     batch_rows_max, batch_bytes_max, batch_wait_s: a batch ends at the first of these; the wait counts from its first
     record.
     """
@@ -56,6 +58,7 @@ class SinkWriter:
         owner: str,
         sink: str = "main",
         hit: Hit = nothing,
+        compatible: Compatible = OUR_SCHEMA,
         batch_rows_max: int = BATCH_ROWS_MAX,
         batch_bytes_max: int = BATCH_BYTES_MAX,
         batch_wait_s: float = BATCH_WAIT_S,
@@ -73,8 +76,17 @@ class SinkWriter:
         self._down = False
         self._lock = threading.Lock()
         self._committed: dict[TopicPartition, int] = {}
+        self._compatible = compatible
+        self._stopped: dict[TopicPartition, PartitionStopped] = {}
         self._delivery = Delivery(
-            log, tables, sink=sink, now_ns=now_ns, logger=logger, code_version=code_version, hit=hit
+            log,
+            tables,
+            sink=sink,
+            now_ns=now_ns,
+            logger=logger,
+            code_version=code_version,
+            hit=hit,
+            compatible=compatible,
         )
 
     def positions(self) -> dict[TopicPartition, int]:
@@ -133,7 +145,7 @@ class SinkWriter:
             while not stop.is_set():
                 if delivered is not None and delivered.done() and delivered.result() != "committed":
                     return delivered.result()
-                if not (parts := self._read_batch(reader, stop)):
+                if not (parts := self._taken(self._read_batch(reader, stop), positions)):
                     continue
                 batch = self._delivery.build(parts, positions)
                 if delivered is not None and (outcome := delivered.result()) != "committed":
@@ -145,6 +157,20 @@ class SinkWriter:
             return "stopped" if delivered is None or delivered.result() == "committed" else delivered.result()
         finally:
             reader.close()
+
+    def _taken(self, parts: list[Stretch], positions: dict[TopicPartition, int]) -> list[Stretch]:
+        """The records that may be taken; the partition of the first that may not goes no further.
+
+        Raises PartitionStopped when none is left.
+        """
+        going = [part for part in parts if (part.topic, part.partition) not in self._stopped]
+        taken, stopped = self._compatible.checked(going)
+        for error in stopped:
+            self._stopped[error.partition] = error
+            self._logger.warning("sink_partition_stopped", reason=error.reason, error=str(error))
+        if stopped and not taken and not positions.keys() - self._stopped.keys():
+            raise stopped[0]
+        return taken
 
     def _read_batch(self, reader: Reader, stop: threading.Event) -> list[Stretch]:
         """Records until the batch is full or its first record has waited long enough; empty when none came."""

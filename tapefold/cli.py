@@ -11,7 +11,19 @@ import typer
 from rich.console import Console
 
 from sinks.tables import StatementRefused
-from tapefold import cli_iem, cli_policy, cli_proofs, cli_rest, cli_tws, cli_webhook, query, services, wiring
+from tapefold import (
+    cli_audit,
+    cli_iem,
+    cli_policy,
+    cli_proofs,
+    cli_rest,
+    cli_sink,
+    cli_tws,
+    cli_webhook,
+    query,
+    services,
+    wiring,
+)
 from tapefold import demo as demo_queries
 from tapefold.begin import service as _service
 from tapefold.begin import state_dir as _state_dir
@@ -47,6 +59,8 @@ simulate_app.command("tws")(cli_tws.simulate)
 app.add_typer(cli_proofs.app)
 app.command("availability")(cli_iem.availability)
 app.add_typer(run_app, name="run")
+app.add_typer(cli_audit.app, name="audit")
+app.add_typer(cli_sink.app, name="sink")
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(cli_policy.app, name="policy")
 app.add_typer(cli_webhook.app, name="webhook")

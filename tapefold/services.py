@@ -15,9 +15,10 @@ from producers.kalshi import socket
 from producers.kalshi.auth import Signer
 from producers.kalshi.rest.door import Door
 from producers.kalshi.rest.markets import Markets
+from sinks.evolution import Compatible
 from sinks.writer import SinkWriter
 from stream_processors import app as agents
-from tapefold import wiring
+from tapefold import audits, wiring
 from tapefold.local.errors import FolderLocked
 from tapefold.local.state import FolderLock
 from tapefold.settings import Settings
@@ -148,8 +149,22 @@ def run_sink(settings: Settings, state_dir: Path) -> None:
         code_version=CODE_VERSION,
         owner=wiring.own_name(),
         hit=wiring.failpoints(settings),
+        compatible=Compatible(settings.schema_validate, settings.schema_compat_min, settings.schema_compat_max),
     )
-    wiring.collect_garbage_rarely()
+    wiring.prefer_throughput()
+    logger = structlog.get_logger("audit")
     with wiring.stop_on_signals() as stop:
+        beside = threading.Thread(
+            target=audits.keep_auditing,
+            args=(
+                lambda: audits.Scene(settings, log, tables, full=False, now_ns=wiring.now_ns()),
+                settings.audit_seconds,
+                stop,
+                logger,
+            ),
+            name="audit",
+            daemon=True,  # an audit of a store that hangs must not hold the process
+        )
+        beside.start()
         writer.run(stop)
     tables.close()

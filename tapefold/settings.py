@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from topics import domains, iem, stations
+from topics.catalog import SCHEMA_VERSION
 from topics.errors import SettingsError
 from topics.tws import WhatToShow
 
@@ -97,6 +98,10 @@ class Settings(BaseSettings):
     webhook_confirm_seconds: float = Field(5.0, gt=0, description="how long an answer waits for the log before 503")
     webhook_unreadable_status: Literal[202, 422] = Field(202, description="to signed bodies that are no JSON object")
 
+    schema_validate: bool = Field(True, description="whether records of other schema versions stop their partition")
+    schema_compat_min: int = Field(SCHEMA_VERSION, ge=0, description="lowest schema version that the sink takes")
+    schema_compat_max: int = Field(SCHEMA_VERSION, ge=0, description="highest schema version that the sink takes")
+    audit_seconds: float = Field(3600.0, gt=0, description="between two runs of the audits in the sink")
     tapefold_failpoint: str = Field("", description="NAME:N[,...]: for tests, die at the N-th passing of a place")
     tws_host: str = "127.0.0.1"
     tws_port: int = Field(4001, ge=1, le=65535, description="Gateway 4001 or 4002 (paper), TWS 7496 or 7497 (paper)")

@@ -24,8 +24,21 @@ DOORS = {
     "sqlite3": {"producers/webhook/markers.py"},
     "starlette": {"producers/webhook/door.py", "tapefold/simulators/iem/server.py"},
     "typer": {
-        f"tapefold/{name}.py"
-        for name in ("cli", "cli_iem", "cli_options", "cli_policy", "cli_proofs", "cli_rest", "cli_tws", "cli_webhook")
+        f"tapefold/{name}.pytyper": {
+            f"tapefold/{name}.py"
+            for name in (
+                "cli",
+                "cli_audit",
+                "cli_iem",
+                "cli_options",
+                "cli_policy",
+                "cli_proofs",
+                "cli_rest",
+                "cli_sink",
+                "cli_tws",
+                "cli_webhook",
+            )
+        },
     },
     "uvicorn": {"producers/webhook/door.py", "tapefold/simulators/iem/server.py"},
     "websockets": {"producers/kalshi/socket.py", f"{KALSHI}/server.py", f"{KALSHI}/link.py"},

@@ -20,7 +20,7 @@ CATCHES_ALL = {
     ("tapefold/local/store/process.py", "start"): "raises on; a store that did not come up must not live on",
     ("tests/contracts/test_store_queries.py", "work"): "of a thread: the test raises it",
     ("tests/sinks/test_migrate.py", "run"): "of a thread: the test raises it",
-    ("tests/sinks/test_writer.py", "_run"): "of a thread: the test raises it",
+    ("tests/support/sink_rig.py", "_run"): "of a thread: the test raises it",
 }
 
 # Words that point to where a reader of this repository cannot go.

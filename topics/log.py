@@ -189,6 +189,34 @@ class Log(Protocol):
         """A reader of these partitions from these offsets. Raises Unavailable."""
 
 
+_RANGE_ROWS_MAX = 10_000
+_RANGE_WAIT_S = 0.05
+_RANGE_IDLE_MAX = 600  # reads in a row that brought nothing: half a minute
+
+
+def read_ranges(log: Log, firsts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> list[Stretch]:
+    """Exactly the records of [first, end) of each partition. Raises Unavailable when they do not come."""
+    reader = log.reader(firsts)
+    parts: list[Stretch] = []
+    waiting = {partition for partition, end in ends.items() if end > firsts[partition]}
+    idle = 0
+    try:
+        while waiting:
+            came = reader.read_stretches(_RANGE_ROWS_MAX, _RANGE_WAIT_S)
+            idle = 0 if came else idle + 1
+            if idle > _RANGE_IDLE_MAX:
+                raise Unavailable("the log", f"expected records up to {dict(ends)}, none came; {sorted(waiting)} wait")
+            for part in came:
+                partition = (part.topic, part.partition)
+                if part.next_offset >= ends[partition]:
+                    waiting.discard(partition)
+                if (cut := part.upto(ends[partition])).offsets:
+                    parts.append(cut)
+    finally:
+        reader.close()
+    return joined(parts)
+
+
 class MemoryLog:
     """A log in this process, for tests of pure code. It keeps order and offsets; it has no other process and no disk."""
 

@@ -4,65 +4,31 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import pyarrow as pa
 import pytest
+from sink_rig import (
+    NOW_NS,
+    RAW,
+    FaultyTables,
+    Journal,
+    KilledHere,
+    Running,
+    bronze,
+    chain,
+    dying,
+    fill,
+    killed_at,
+    writer,
+)
 
 from sinks.migrate import migrate
-from sinks.tables import StoreUnavailable, Tables
-from sinks.writer import SinkWriter
+from sinks.tables import Tables
 from tapefold.local.store.process import LocalStore
 from topics.catalog import SINK_TOPICS
 from topics.log import MemoryLog
 
-RAW = "raw.kalshi.ws"
 MIGRATIONS = Path(__file__).parents[2] / "clickhouse" / "migrations"
-OWNERS = itertools.count()
-NOW_NS = 1_786_000_000_000_000_000
-
-
-class Journal:
-    """A logger that remembers."""
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-
-    def info(self, event: str, **_: object) -> None:
-        """Remember the event."""
-        self.events.append(event)
-
-    def warning(self, event: str, **_: object) -> None:
-        """Remember the event."""
-        self.events.append(event)
-
-
-class FaultyTables(Tables):
-    """A store whose next inserts into a table end as planned: before, after, half, or as a token without rows."""
-
-    def __init__(self, url: str, *plan: tuple[str, str]) -> None:
-        super().__init__(url)
-        self.plan = list(plan)
-        self.never: set[int] = set()  # bronze inserts that begin with these offsets always fail
-        self.tried = 0
-
-    def insert_arrow(self, table: str, rows: pa.Table, token: str) -> int | None:
-        """Insert, unless the plan's next entry is for this table."""
-        self.tried += 1
-        if table == "raw_records" and rows["_offset"][0].as_py() in self.never:
-            raise StoreUnavailable("never")
-        if not self.plan or self.plan[0][0] != table:
-            return super().insert_arrow(table, rows, token)
-        _, fault = self.plan.pop(0)
-        if fault == "after":
-            super().insert_arrow(table, rows, token)
-        if fault == "half":
-            super().insert_arrow(table, rows.slice(0, len(rows) // 2), token + "half")
-        if fault == "token only":  # the store remembers the token of a part that it lost (ClickHouse PR#110429)
-            super().insert_arrow(table, rows, token)
-            self.command(f"ALTER TABLE tapefold.{table} DELETE WHERE 1 SETTINGS mutations_sync = 2")
-            return len(rows)
-        raise StoreUnavailable(fault, 252 if fault == "too many parts" else None)
 
 
 @pytest.fixture
@@ -71,107 +37,6 @@ def log() -> MemoryLog:
     memory = MemoryLog()
     memory.create({topic: {} for topic in SINK_TOPICS}, 2)
     return memory
-
-
-def fill(log: MemoryLog, count: int, first: int = 0) -> None:
-    """Append raw records whose value is their number."""
-    appender = log.appender()
-    for number in range(first, first + count):
-        appender.append(RAW, b"%d" % number, partition=number % 2, timestamp_ms=NOW_NS // 1_000_000)
-
-
-def writer(log: MemoryLog, tables: Tables, journal: Journal | None = None, **options: Any) -> SinkWriter:
-    """A writer with a short batch."""
-    return SinkWriter(
-        log,
-        tables,
-        **{
-            "now_ns": lambda: NOW_NS,
-            "logger": journal or Journal(),
-            "code_version": "v1",
-            "owner": f"writer-{next(OWNERS)}",
-            "batch_wait_s": 0.05,
-            **options,
-        },
-    )
-
-
-class KilledHere(BaseException):
-    """What a failpoint raises in these tests: nothing catches it, as nothing catches a SIGKILL."""
-
-
-def dying(place: str, passings: int = 1) -> Callable[[str], None]:
-    """A failpoint at which a writer ends."""
-    left = [passings]
-
-    def hit(name: str) -> None:
-        left[0] -= name == place
-        if not left[0]:
-            raise KilledHere
-
-    return hit
-
-
-def killed_at(place: str, log: MemoryLog, tables: Tables, passings: int = 1, **options: Any) -> None:
-    """Run a writer until it is killed at a place."""
-    with pytest.raises(KilledHere):
-        writer(log, tables, hit=dying(place, passings), **options).run(threading.Event())
-
-
-class Running:
-    """A writer at work in a thread of its own; leaving the block stops it and raises what it raised."""
-
-    def __init__(self, sink: SinkWriter) -> None:
-        self.sink = sink
-        self._stop = threading.Event()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        try:
-            self.sink.run(self._stop)
-        except BaseException as error:  # noqa: BLE001  # carried to the test
-            self._failure = error
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
-
-    def until(self, reached: Callable[[], bool], timeout_s: float = 30.0) -> None:
-        """Wait for a state."""
-        deadline = time.monotonic() + timeout_s
-        while not reached():
-            assert time.monotonic() < deadline, "expected the state to be reached in time"
-            assert self._failure is None, self._failure
-            time.sleep(0.01)
-
-    def drained(self) -> None:
-        """Wait until all that is on the log is committed."""
-        self.until(lambda: bool(self.sink.positions()) and self.sink.lag() == 0)
-
-
-def bronze(tables: Tables) -> tuple[int, int]:
-    """(physical rows, distinct offsets) of bronze."""
-    answer = tables.query_rows("SELECT count(), uniqExact(_topic, _partition, _offset) FROM tapefold.raw_records")
-    physical, distinct = answer.rows[0]
-    return physical, distinct
-
-
-def chain(tables: Tables, topic: str = RAW) -> list[list[tuple[int, int, int]]]:
-    """The commits of each partition: (first, next, rows)."""
-    answer = tables.query_rows(
-        "SELECT groupArray((first, next, rows)) FROM"
-        " (SELECT * FROM tapefold.sink_commits WHERE topic = {topic:String} ORDER BY partition, first)"
-        " GROUP BY partition ORDER BY partition",
-        {"topic": topic},
-    )
-    return [[tuple(each) for each in commits] for (commits,) in answer.rows]
 
 
 @pytest.fixture
@@ -373,3 +238,65 @@ def test_a_refused_record_counts_in_its_range(tables: Tables, log: MemoryLog) ->
     answer = tables.query_rows("SELECT stage, cause_topic, cause_partition, cause_offset FROM tapefold_api.dead")
     assert [("sink", "books", 1, 0)] == [tuple(row) for row in answer.rows]
     assert [[(0, 1, 1)]] == chain(tables, "books")
+
+
+def test_two_writers_behave_as_one(tables: Tables, log: MemoryLog) -> None:
+    """Both work at the same time under one name, while the log grows: one chain, each offset once."""
+    one, other = (writer(log, tables, topics=[RAW], batch_rows_max=rows, batch_wait_s=0.01) for rows in (40, 30))
+    with Running(one) as first, Running(other) as second:
+        for number in range(20):
+            fill(log, 100, number * 100)
+            time.sleep(0.05)
+        first.drained()
+        second.drained()
+    assert (2_000, 2_000) == bronze(tables)
+    for commits in chain(tables):
+        assert 0 == commits[0][0]
+        assert 1_000 == commits[-1][1] == sum(each[2] for each in commits)
+        assert all(left[1] == right[0] for left, right in itertools.pairwise(commits))
+    owners = tables.query_rows("SELECT uniqExact(owner) FROM tapefold.sink_commits").rows[0][0]
+    assert owners in {1, 2}
+
+
+def test_a_dead_store_costs_no_memory(faulty: Callable[..., FaultyTables], log: MemoryLog) -> None:
+    """While it is away two batches are held, and the log is read no further."""
+    fill(log, 1_000)
+    store = faulty()
+    store.away = True
+    sink = writer(log, store, topics=[RAW], batch_rows_max=50)
+    reads = []
+    real = log.reader
+
+    def counting(positions: Any) -> Any:
+        reader = real(positions)
+        read = reader.read_stretches
+
+        def counted(*given: Any) -> Any:
+            parts = read(*given)
+            reads.extend(len(part.offsets) for part in parts)
+            return parts
+
+        reader.read_stretches = counted
+        return reader
+
+    log.reader = counting
+    with Running(sink) as running:
+        running.until(lambda: store.tried >= 3)
+        held = sum(reads)
+        store.away = False
+        running.drained()
+    assert held <= 2 * 50
+    assert (1_000, 1_000) == bronze(store)
+
+
+def test_too_many_parts_slow_it_down_and_fail_nothing(faulty: Callable[..., FaultyTables], log: MemoryLog) -> None:
+    """Code 252: it waits the longest at once, and gathers larger batches afterwards."""
+    fill(log, 10)
+    store = faulty(("raw_records", "too many parts"))
+    sink = writer(log, store, topics=[RAW])
+    began = time.monotonic()
+    with Running(sink) as running:
+        running.until(lambda: sink._wait_s > 0.05)
+        running.drained()
+    assert time.monotonic() - began >= 5.0
+    assert (10, 10) == bronze(store)

@@ -195,8 +195,9 @@ class Writer:
                 store.insert("intents", {0: [round_]}, token)
             case protocol.WriteCommit(round_, token):
                 store.insert("commits", {0: [round_]}, token)
-            case protocol.ReadRound(number):
-                return store.seen(number)
+            case protocol.ReadRound(number, intents):
+                seen = store.seen(number)
+                return seen if intents else seen._replace(intents=())
             case protocol.Insert(tokens, lacking):
                 for table, token in tokens.items():
                     chosen = self.lacking[table] if lacking else rows[table]

@@ -1,0 +1,175 @@
+"""Is every offset of the raw topics in the store, once and as it stands on the log? Three queries, and the log itself.
+
+The queries are `clickhouse/audits/contiguity_*.sql`: commits make an unbroken chain, bronze holds what the commits say,
+no intent is left open. A range that differs is compared with the log record by record, which names the offsets. And
+since commits were written by a sink that may err, a sample of ranges (all with `full`) is read from the log again.
+"""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sinks.batch import Share, where
+from sinks.checksum import ROW_HASH_SQL, row_hashes, total
+from sinks.columns import headers as header_column
+from sinks.tables import Tables
+from topics.log import Log, Stretch, Watermarks, read_ranges
+
+SAMPLE_RANGES = 50  # of a run that is not full: read from the log, and compared in the store
+RECENT_RANGES = 50  # the newest, which nobody has looked at yet
+_NAMED_MAX = 20  # offsets that a finding names
+_RANGES_PER_QUERY = 100
+_LOG_ROWS_MAX = 100_000  # of ranges that are read from the log at once
+_COMMITTED = (
+    "SELECT DISTINCT topic, partition, first, next, rows, checksum, round FROM tapefold.sink_commits"
+    " WHERE sink = {sink:String} AND round > 0 AND startsWith(topic, 'raw.') ORDER BY round, topic, partition"
+)
+_EACH = "SELECT _offset, HASH AS hash FROM tapefold.raw_records WHERE RANGES".replace("HASH", ROW_HASH_SQL)
+
+
+class Finding(NamedTuple):
+    """Something that is not as promised. place: where, as the operator would look for it."""
+
+    problem: str
+    place: str
+    expected: str
+    was: str
+
+
+class Report(NamedTuple):
+    """checked: ranges compared with the commits; from_log: those of them that were read from the log again."""
+
+    findings: tuple[Finding, ...]
+    checked: int
+    from_log: int
+
+
+def contiguity(
+    log: Log, tables: Tables, sql: Path, *, now_sql: str, sink: str = "main", full: bool = False, seed: int = 0
+) -> Report:
+    """Run the audit. sql: the folder of the queries. now_sql: the time, as ClickHouse writes it. seed: of the sample.
+
+    Without `full` the newest ranges and a sample of the others are looked at. Raises Unavailable.
+    """
+    findings = [_found(row) for row in _rows(tables, sql, "chain", {})]
+    findings += [_found(row) for row in _rows(tables, sql, "intents", {"now": now_sql})]
+    ranges = [Share(*row[:6]) for row in tables.query_rows(_COMMITTED, {"sink": sink}).rows]
+    chosen = ranges if full else _chosen(ranges, random.Random(seed))  # noqa: S311  # a sample, no secret
+    by_place = {each[:3]: each for each in chosen}
+    marks = log.watermarks({each.topic for each in chosen})
+    named: set[Share] = set()
+    for part in _parts(chosen, _RANGES_PER_QUERY):
+        for row in _rows(tables, sql, "content", {"sink": sink}, part):
+            share = by_place[row[1], row[2], row[4]]
+            findings += _named(log, tables, share, marks, _found(row))
+            named.add(share)
+    unseen = [each for each in chosen if each not in named and each.first >= marks[each[:2]].low]
+    on_log = [each for each in unseen if each.next <= marks[each[:2]].high]
+    for share in sorted(set(unseen) - set(on_log)):
+        was = f"the log ends at {marks[share[:2]].high}"
+        findings.append(Finding("log_truncated", str(share), f"records up to {share.next}", was))
+    for run in _runs(on_log):
+        findings += _altered_on_log(log, run)
+    return Report(tuple(findings), len(chosen), len(on_log))
+
+
+def _rows(
+    tables: Tables, sql: Path, name: str, parameters: Mapping[str, str], ranges: Sequence[Share] = ()
+) -> list[tuple]:  # type: ignore[type-arg]  # as the store gives them
+    text = (sql / "audits" / f"contiguity_{name}.sql").read_text()
+    if ranges:
+        spans = [each[:4] for each in ranges]
+        bronze = where(spans, "_topic", "_partition", "_offset")
+        text = text.replace("1 /* bronze */", f"({bronze})")
+        text = text.replace("1 /* committed */", f"({where(spans, 'topic', 'partition', 'first')})")
+    return [tuple(row) for row in tables.query_rows(text, parameters).rows]
+
+
+def _found(row: tuple) -> Finding:  # type: ignore[type-arg]
+    sink, topic, partition, problem, first, end, expected, was = row
+    return Finding(problem, f"sink {sink}: {topic}-{partition} offsets [{first},{end})", expected, was)
+
+
+def _chosen(ranges: list[Share], rng: random.Random) -> list[Share]:
+    older = ranges[:-RECENT_RANGES]
+    return rng.sample(older, min(SAMPLE_RANGES, len(older))) + ranges[-RECENT_RANGES:]
+
+
+def _named(
+    log: Log, tables: Tables, share: Share, marks: Mapping[tuple[str, int], Watermarks], finding: Finding
+) -> list[Finding]:
+    """The offsets of a range that differ from the log; the range alone where the log does not hold it any more."""
+    low, high = marks[share.topic, share.partition]
+    if not low <= share.first <= share.next <= high:
+        return [finding]
+    answer = tables.query_arrow(_EACH.replace("RANGES", where([share[:4]], "_topic", "_partition", "_offset")))
+    stored: dict[int, list[int]] = {}
+    for offset, hash_ in zip(answer["_offset"].to_pylist(), answer["hash"].to_pylist(), strict=True):
+        stored.setdefault(offset, []).append(hash_)
+    expected = {
+        offset: hash_
+        for part in _read(log, share)
+        for offset, hash_ in zip(part.offsets, _hashes(part).tolist(), strict=True)
+    }
+    findings = [Finding("committed_otherwise", finding.place, finding.expected, "the log holds other records")]
+    for offset in sorted(stored.keys() | expected.keys()):
+        was = stored.get(offset, [])
+        if was != [expected.get(offset)]:
+            findings.append(_of_offset(share, offset, expected.get(offset), was))
+    return findings[1 : _NAMED_MAX + 1] or findings
+
+
+def _of_offset(share: Share, offset: int, expected: int | None, was: list[int]) -> Finding:
+    place = f"{share.topic}-{share.partition} offset {offset}"
+    if not was:
+        return Finding("offset_missing", place, "a row", "none")
+    if expected is None:
+        return Finding("offset_invented", place, "no row: the log has no such record", f"{len(was)} rows")
+    if set(was) == {expected}:
+        return Finding("offset_doubled", place, "one row", f"{len(was)} equal rows")
+    return Finding("offset_altered", place, f"hash {expected:016x}", ", ".join(f"{each:016x}" for each in was))
+
+
+def _runs(shares: Iterable[Share]) -> list[list[Share]]:
+    """Ranges of one partition that follow each other, as many as are read from the log at once."""
+    runs: list[list[Share]] = []
+    rows = 0
+    for share in sorted(shares):
+        last = runs[-1][-1] if runs else None
+        if last is None or last[:2] != share[:2] or last.next != share.first or rows + share.rows > _LOG_ROWS_MAX:
+            runs.append([])
+            rows = 0
+        runs[-1].append(share)
+        rows += share.rows
+    return runs
+
+
+def _altered_on_log(log: Log, run: Sequence[Share]) -> list[Finding]:
+    """Ranges whose records on the log are not those that were committed."""
+    parts = _read(log, run[0]._replace(next=run[-1].next))
+    offsets = np.concatenate([part.offsets for part in parts] or [[]])
+    hashes = np.concatenate([_hashes(part) for part in parts] or [np.empty(0, np.uint64)])
+    findings = []
+    for share in run:
+        first, end = np.searchsorted(offsets, (share.first, share.next))
+        count, checksum = int(end - first), total(hashes[first:end])
+        if (count, checksum) != (share.rows, share.checksum):
+            expected = f"{share.rows} records, checksum {share.checksum:016X}"
+            findings.append(Finding("log_altered", str(share), expected, f"{count}, checksum {checksum:016X}"))
+    return findings
+
+
+def _read(log: Log, share: Share) -> list[Stretch]:
+    partition = (share.topic, share.partition)
+    return read_ranges(log, {partition: share.first}, {partition: share.next})
+
+
+def _hashes(part: Stretch) -> np.ndarray:
+    return row_hashes(part.offsets, part.timestamps_ms, part.keys, header_column(part.headers), part.values)
+
+
+def _parts(shares: Sequence[Share], count: int) -> Iterable[Sequence[Share]]:
+    return (shares[first : first + count] for first in range(0, len(shares), count))

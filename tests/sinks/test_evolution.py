@@ -1,0 +1,98 @@
+import json
+import threading
+from typing import Any
+
+import pytest
+from sink_rig import Running, chain, fill, writer
+
+from sinks.assignment import PartitionStopped
+from sinks.evolution import Compatible, unknown_fields, version_of
+from sinks.tables import Tables
+from topics.catalog import SINK_TOPICS
+from topics.log import MemoryLog
+
+TRADES = "fact.trade"
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    """All topics of the sink, two partitions each."""
+    memory = MemoryLog()
+    memory.create({topic: {} for topic in SINK_TOPICS}, 2)
+    return memory
+
+
+def append(log: MemoryLog, make: Any, trade_id: str, *, version: str | None, partition: int = 0, **more: Any) -> None:
+    """A trade as some version of the code would write it."""
+    value = json.loads(make.record(TRADES, make.trade(trade_id=trade_id)).value) | more
+    headers = () if version is None else (("schema", version.encode()),)
+    log.appender().append(TRADES, json.dumps(value).encode(), partition=partition, headers=headers)
+
+
+def test_a_field_that_we_do_not_know_is_kept_as_it_came(tables: Tables, log: MemoryLog, make: Any) -> None:
+    """Beside the row that it came with; a row without one leaves nothing there."""
+    append(log, make, "t1", version="1")
+    append(log, make, "t2", version="1", venue={"name": "x", "price": 0.30})
+    with Running(writer(log, tables, topics=[TRADES])) as running:
+        running.drained()
+    answer = tables.query_rows(
+        "SELECT extra, event_type, schema_version, _topic, _partition, _offset FROM tapefold.extra_fields"
+    )
+    assert [('{"venue":{"name": "x", "price": 0.3}}', "Trade", "1", TRADES, 0, 1)] == [
+        tuple(row) for row in answer.rows
+    ]
+    assert 2 == tables.query_rows("SELECT count() FROM tapefold.trades").rows[0][0]
+
+
+def test_what_our_own_code_writes_has_no_unknown_field(make: Any) -> None:
+    """Nor has the same content in another form."""
+    for event in (make.trade(), make.bar(), make.book(), make.gap(), make.coverage(), make.beat()):
+        value = make.record(TRADES, event).value
+        assert unknown_fields(event, value) is None
+        assert unknown_fields(event, json.dumps(json.loads(value), indent=1).encode()) is None
+
+
+def test_a_breaking_version_stops_its_partition_and_no_other(tables: Tables, log: MemoryLog, make: Any) -> None:
+    """What stands before it is written; the error is of category C and names the offset."""
+    append(log, make, "a", version=None)
+    append(log, make, "b", version="1")
+    append(log, make, "c", version="2")
+    append(log, make, "d", version="1")
+    append(log, make, "e", version="1", partition=1)
+    sink = writer(log, tables, topics=[TRADES])
+    with Running(sink) as running:
+        running.until(lambda: {(TRADES, 0): 2, (TRADES, 1): 1} == running.sink.positions())
+        append(log, make, "f", version="1", partition=1)
+        running.until(lambda: running.sink.positions()[TRADES, 1] == 2)
+    assert [2, 2] == [commits[-1][1] for commits in chain(tables, TRADES)]
+    assert "category C" in str(sink._stopped[TRADES, 0])
+    assert "fact.trade-0 at 2: expected a schema version within [1, 1], was 2" in str(sink._stopped[TRADES, 0])
+
+
+def test_a_sink_with_nothing_left_to_do_ends_by_name(tables: Tables, log: MemoryLog, make: Any) -> None:
+    """Its supervisor sees a refusal, not a crash."""
+    for partition in (0, 1):
+        append(log, make, "a", version="7", partition=partition)
+    with pytest.raises(PartitionStopped, match=r"^schema_incompatible"):
+        writer(log, tables, topics=[TRADES]).run(threading.Event())
+
+
+def test_the_range_may_be_widened_and_the_check_switched_off(tables: Tables, log: MemoryLog, make: Any) -> None:
+    """By an operator who has looked."""
+    append(log, make, "a", version="2")
+    with Running(writer(log, tables, topics=[TRADES], compatible=Compatible(True, 1, 2))) as running:
+        running.drained()
+    append(log, make, "b", version="9")
+    with Running(writer(log, tables, topics=[TRADES], compatible=Compatible(validate=False))) as running:
+        running.drained()
+    assert 2 == tables.query_rows("SELECT count() FROM tapefold.trades").rows[0][0]
+
+
+def test_raw_records_are_bytes_of_any_version(tables: Tables, log: MemoryLog) -> None:
+    """Bronze interprets nothing."""
+    fill(log, 2)
+    log.appender().append("raw.kalshi.ws", b"x", partition=0, headers=(("schema", b"99"),))
+    with Running(writer(log, tables, topics=["raw.kalshi.ws"])) as running:
+        running.drained()
+    assert 3 == tables.query_rows("SELECT count() FROM tapefold.raw_records").rows[0][0]
+    assert ("", "") == (version_of(()), version_of((("schema", None),)))
