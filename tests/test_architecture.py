@@ -23,22 +23,10 @@ DOORS = {
     "pydantic_settings": {"tapefold/settings.py"},
     "sqlite3": {"producers/webhook/markers.py"},
     "starlette": {"producers/webhook/door.py", "tapefold/simulators/iem/server.py"},
-    "typer": {
-        f"tapefold/{name}.pytyper": {
-            f"tapefold/{name}.py"
-            for name in (
-                "cli",
-                "cli_audit",
-                "cli_iem",
-                "cli_options",
-                "cli_policy",
-                "cli_proofs",
-                "cli_rest",
-                "cli_sink",
-                "cli_tws",
-                "cli_webhook",
-            )
-        },
+    "typer": {  # the command line, one module for each part of it
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tapefold").glob("cli*.py")
+        if "import typer" in path.read_text()
     },
     "uvicorn": {"producers/webhook/door.py", "tapefold/simulators/iem/server.py"},
     "websockets": {"producers/kalshi/socket.py", f"{KALSHI}/server.py", f"{KALSHI}/link.py"},
