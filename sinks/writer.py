@@ -94,6 +94,10 @@ class SinkWriter:
         with self._lock:
             return dict(self._committed)
 
+    def duplicate_rows(self) -> int:
+        """Rows of bronze that were seen to stand more than once, since the start."""
+        return self._delivery.duplicate_rows
+
     def lag(self) -> int:
         """Records that stand on the log and are not committed yet. Raises Unavailable when the log does not answer."""
         positions = self.positions()

@@ -18,12 +18,13 @@ from producers.kalshi.rest.markets import Markets
 from sinks.evolution import Compatible
 from sinks.writer import SinkWriter
 from stream_processors import app as agents
-from tapefold import audits, wiring
+from tapefold import audits, catch_up, wiring
 from tapefold.local.errors import FolderLocked
 from tapefold.local.state import FolderLock
 from tapefold.settings import Settings
 from topics.catalog import CODE_VERSION
 from topics.errors import SettingsError
+from topics.failpoint import with_failpoints
 
 PARENT_VARIABLE = "TAPEFOLD_PARENT_PID"
 _PARENT_POLL_S = 0.5
@@ -68,7 +69,8 @@ def run_ws(settings: Settings, state_dir: Path, *, until_closed: bool) -> None:
         failure_cooldown_s=settings.ws_failure_cooldown_seconds,
         journal_path=folder / "journal.json",
     )
-    asyncio.run(_record(settings, configuration, signer, log.appender(), until_closed=until_closed))
+    appender = with_failpoints(log.appender(), "ws", wiring.failpoints(settings))
+    asyncio.run(_record(settings, configuration, signer, appender, until_closed=until_closed))
 
 
 def own(folder: Path) -> None:
@@ -134,7 +136,7 @@ def run_agents(settings: Settings, state_dir: Path, stage: agents.Stage, slot: s
         partitions=wiring.partitions_of(log),
         slot=slot,
     )
-    agents.run(worker, log.appender())
+    agents.run(worker, with_failpoints(log.appender(), stage, wiring.failpoints(settings)))
 
 
 def run_sink(settings: Settings, state_dir: Path) -> None:
@@ -166,5 +168,7 @@ def run_sink(settings: Settings, state_dir: Path) -> None:
             daemon=True,  # an audit of a store that hangs must not hold the process
         )
         beside.start()
+        telling = (writer, stop, structlog.get_logger("sink"))
+        threading.Thread(target=catch_up.keep_telling, args=telling, name="catch-up", daemon=True).start()
         writer.run(stop)
     tables.close()

@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     schema_compat_min: int = Field(SCHEMA_VERSION, ge=0, description="lowest schema version that the sink takes")
     schema_compat_max: int = Field(SCHEMA_VERSION, ge=0, description="highest schema version that the sink takes")
     audit_seconds: float = Field(3600.0, gt=0, description="between two runs of the audits in the sink")
-    tapefold_failpoint: str = Field("", description="NAME:N[,...]: for tests, die at the N-th passing of a place")
+    tapefold_failpoint: str = Field("", description="PLACE:N[,...]: for tests, die at its N-th passing")
     tws_host: str = "127.0.0.1"
     tws_port: int = Field(4001, ge=1, le=65535, description="Gateway 4001 or 4002 (paper), TWS 7496 or 7497 (paper)")
     tws_client_id: int = Field(17, ge=1, description="unique per connection to one TWS")
