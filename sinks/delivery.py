@@ -98,7 +98,8 @@ class Delivery:
         Raises StoreUnavailable, StatementRefused, and what the log raises.
         """
         names = list(topics)
-        known, number = self._ledger.committed(), self._ledger.next_number()
+        number = self._ledger.next_number()  # before the positions: see `refreshed`
+        known = self._ledger.committed()
         self._identity = self._log.identity(names)
         marks = self._log.watermarks(names)
         positions: dict[TopicPartition, int] = {}
@@ -112,13 +113,18 @@ class Delivery:
         return Assignment(positions, number, self._ahead(positions), stopped)
 
     def refreshed(self, before: Assignment) -> Assignment:
-        """The positions anew, of the partitions that go on: another writer committed."""
+        """The positions anew, of the partitions that go on: another writer committed.
+
+        The number is read first. If a round is committed in between, its number is found to be taken; the other way round
+        positions from before it would be proposed under the number after it.
+        """
+        number = self._ledger.next_number()
         known = self._ledger.committed()
         positions = {
             partition: known[partition].next if partition in known else position
             for partition, position in before.positions.items()
         }
-        return before._replace(positions=positions, number=self._ledger.next_number())
+        return before._replace(positions=positions, number=number)
 
     def build(self, stretches: Iterable[Stretch], positions: Mapping[TopicPartition, int]) -> Batch:
         """The batch of these records; each share begins at the partition's position, so that commits make a chain.

@@ -23,6 +23,9 @@ from topics.log import TopicPartition
 ATTEMPTS_MAX = 8  # of one statement that the store acknowledges and does not keep
 RETRY_FIRST_NS = 200_000_000
 RETRY_MAX_NS = 5_000_000_000
+# A store may know a token some moments before it shows the rows, and take an equal insert of another writer for a repeat:
+# what was acknowledged and is not seen is looked for again, 3 s in all, before it counts as lost.
+PATIENCE = 4
 
 HaltReason = Literal[
     "rows_do_not_stay",  # the store acknowledges inserts and the read-back does not find them
@@ -169,7 +172,7 @@ class State(NamedTuple):
 
     proposal: what we would write, empty for one who only finishes what others began; tables: those with rows of it.
     positions: what may be adopted begins here. doubt: rows may be there already, so look before the insert.
-    acknowledged: the last write of an intent or commit was. failures: steps that failed since the last that did not.
+    acknowledged: the last write of an intent or commit was. patience: looks for what was acknowledged. failures: steps that failed since the last that did not.
     """
 
     sink: str
@@ -187,6 +190,7 @@ class State(NamedTuple):
     acknowledged: bool = False
     levels: Mapping[str, Level] = {}
     failures: int = 0
+    patience: int = 0
     last: Command | None = None
 
 
@@ -217,13 +221,13 @@ def step(state: State, event: Event, now_ns: int) -> tuple[State, Command]:
         case Done():
             return _after(state)
         case RoundSeen():
-            return _seen(state._replace(failures=0), event)
+            return _seen(state._replace(failures=0), event, now_ns)
         case Loaded(shares, tables):
             if shares != state.shares:
                 raise Halted("intent_content_mismatch", state.number, f"expected {state.shares}, was {shares}")
             return _told(state._replace(tables=tables, failures=0, phase="insert"), Verify())
         case Verified():
-            return _verified(state._replace(failures=0), event)
+            return _verified(state._replace(failures=0), event, now_ns)
 
 
 def _after(state: State) -> tuple[State, Command]:
@@ -241,23 +245,37 @@ def _after(state: State) -> tuple[State, Command]:
             return _told(written, ReadRound(state.number, intents=state.phase != "commit"))
 
 
-def _seen(state: State, seen: RoundSeen) -> tuple[State, Command]:
+def _seen(state: State, seen: RoundSeen, now_ns: int) -> tuple[State, Command]:
     """Someone's commit ends the round; else the intent that won says what to write."""
     if seen.commit is not None:
         same = bool(state.shares) and set(seen.commit) == set(state.shares)
         return _told(state, Finished("committed", state.shares) if same else Finished("beaten"))
     if seen.passed:
         return _told(state, Finished("beaten"))
+    if state.phase == "commit" or not seen.intents:
+        return _missed(state, now_ns)
+    winner = max(seen.intents, key=lambda each: (each.attempt, each.owner))
+    return _adopt(state._replace(acknowledged=False), winner)
+
+
+def _missed(state: State, now_ns: int) -> tuple[State, Command]:
+    """There is no intent, or no commit: write it, again if need be, unless another writer's is all we looked for."""
+    if state.phase != "commit" and not state.proposal:
+        return _told(state, Finished("free"))
+    if state.acknowledged and state.patience < PATIENCE:
+        return _look_again(state, now_ns)
     lost = int(state.acknowledged)  # the store took the write and has nothing of it: its token is spent
-    state = state._replace(acknowledged=False)
+    state = state._replace(acknowledged=False, patience=0)
     if state.phase == "commit":
         return _commit(state._replace(commit_attempt=state.commit_attempt + lost))
-    if seen.intents:
-        return _adopt(state, max(seen.intents, key=lambda each: (each.attempt, each.owner)))
-    if not state.proposal:
-        return _told(state, Finished("free"))
     state = state._replace(attempt=state.attempt + lost)
     return _told(state, _intent(state))
+
+
+def _look_again(state: State, now_ns: int) -> tuple[State, Command]:
+    """Wait a little for what was acknowledged and is not seen."""
+    wait = Wait(now_ns + (RETRY_FIRST_NS << state.patience))
+    return _told(state._replace(patience=state.patience + 1, doubt=True), wait)
 
 
 def _adopt(state: State, winner: Round) -> tuple[State, Command]:
@@ -276,11 +294,14 @@ def _adopt(state: State, winner: Round) -> tuple[State, Command]:
     return _told(state._replace(shares=shares, doubt=True, levels={}), Load(shares))
 
 
-def _verified(state: State, verified: Verified) -> tuple[State, Command]:
+def _verified(state: State, verified: Verified, now_ns: int) -> tuple[State, Command]:
     if verified.altered is not None:
         raise Halted("content_mismatch", state.number, verified.altered)
     if not verified.lacking:
-        return _commit(state._replace(phase="commit"))
+        return _commit(state._replace(phase="commit", patience=0))
+    acknowledged = any(state.levels.get(table, Level()).acknowledged for table in verified.lacking)
+    if acknowledged and state.patience < PATIENCE:
+        return _look_again(state, now_ns)
     levels = dict(state.levels)
     for table in verified.lacking:
         if (level := levels.get(table, Level())).acknowledged:
@@ -288,7 +309,7 @@ def _verified(state: State, verified: Verified) -> tuple[State, Command]:
             if level.repair + 1 > ATTEMPTS_MAX:
                 detail = f"{table} lost them {ATTEMPTS_MAX} times: {', '.join(map(str, state.shares))}"
                 raise Halted("rows_do_not_stay", state.number, detail)
-    state = state._replace(levels=levels)
+    state = state._replace(levels=levels, patience=0)
     return _told(state, _insert(state, verified.lacking, lacking=True))
 
 

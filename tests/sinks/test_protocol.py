@@ -43,7 +43,7 @@ def test_ten_thousand_worlds() -> None:
 
 
 def _no_verify(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "_verified", lambda state, _: protocol._commit(state._replace(phase="commit")))
+    monkeypatch.setattr(protocol, "_verified", lambda state, *_: protocol._commit(state._replace(phase="commit")))
 
 
 def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,12 @@ def _no_readback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "_after", trusting)
 
 
-@pytest.mark.parametrize("mutation", [_no_verify, _no_token, _no_adoption, _no_readback])
+def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not seen at once counts as lost."""
+    monkeypatch.setattr(protocol, "PATIENCE", 0)
+
+
+@pytest.mark.parametrize("mutation", [_no_verify, _no_token, _no_adoption, _no_readback, _no_patience])
 def test_no_part_of_it_is_for_nothing(
     monkeypatch: pytest.MonkeyPatch, mutation: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
@@ -116,6 +121,7 @@ def mine(attempt: int = 0) -> protocol.RoundSeen:
 
 NOTHING = protocol.RoundSeen((), None, passed=False)
 OK = protocol.Verified(frozenset())
+LACKING = protocol.Verified(frozenset({"trades"}))
 
 
 def test_the_straight_way() -> None:
@@ -154,9 +160,11 @@ def test_rows_that_did_not_stay_get_another_token() -> None:
     """The store took the insert and has no rows: its token is spent. An unknown end keeps its token."""
     state, _ = fresh()
     lacking = protocol.Verified(frozenset({"raw_records"}))
-    commands = run(state, protocol.Done(), mine(), protocol.Done(), lacking, protocol.Done(), lacking)
+    looks = (*(lacking, protocol.Done(), mine()) * protocol.PATIENCE, lacking)
+    commands = run(state, protocol.Done(), mine(), protocol.Done(), *looks, protocol.Done(), *looks)
     inserts = [each for each in commands if isinstance(each, protocol.Insert)]
     assert 3 == len({each.tokens["raw_records"] for each in inserts})
+    assert 2 * protocol.PATIENCE == sum(isinstance(each, protocol.Wait) for each in commands)
     commands = run(state, protocol.Done(), mine(), protocol.Failed(), protocol.Done(), mine(), lacking)
     assert isinstance(commands[2], protocol.Wait)
     assert inserts[0].tokens["raw_records"] == commands[-1].tokens["raw_records"]
@@ -165,7 +173,8 @@ def test_rows_that_did_not_stay_get_another_token() -> None:
 def test_an_intent_that_the_store_took_and_lost_is_written_again() -> None:
     """Its token is spent; one whose end is unknown keeps its token."""
     state, first = fresh()
-    again = run(state, protocol.Done(), NOTHING)[-1]
+    looks = (NOTHING, protocol.Done()) * protocol.PATIENCE
+    again = run(state, protocol.Done(), *looks, NOTHING)[-1]
     assert (0, 1) == (first.round.attempt, again.round.attempt)
     assert first.token != again.token
     assert first.token == run(state, protocol.Failed(), protocol.Done(), NOTHING)[-1].token
@@ -198,7 +207,7 @@ def test_waits_grow_to_a_bound_and_begin_anew_after_an_answer() -> None:
         ),
         ((mine(), protocol.Done(), protocol.Verified(frozenset(), "raw-0 offset 3: ...")), "content_mismatch"),
         (
-            (mine(), protocol.Done(), *[protocol.Verified(frozenset({"trades"})), protocol.Done()] * 9),
+            (mine(), protocol.Done(), *[*[LACKING, protocol.Done(), mine()] * 4, LACKING, protocol.Done()] * 9),
             "rows_do_not_stay",
         ),
     ],

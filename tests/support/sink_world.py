@@ -46,6 +46,7 @@ class Store:
     tables: dict[str, list[Any]] = field(default_factory=lambda: {BRONZE: [], FACTS: [], "intents": [], "commits": []})
     tokens: dict[str, OrderedDict[tuple[str, int], None]] = field(default_factory=dict)
     late: list[Callable[[], None]] = field(default_factory=list)
+    due: list[tuple[int, str, list[Any]]] = field(default_factory=list)
     happened: set[str] = field(default_factory=set)
 
     def insert(self, table: str, blocks: dict[int, list[Any]], token: str) -> None:
@@ -60,6 +61,12 @@ class Store:
             raise Lost
         if fault == "part":
             self._land(table, dict(list(blocks.items())[:1]), token)
+            raise Lost
+        if fault == "slow":  # its token is known at once, its rows are seen within a second
+            known = self.tokens.setdefault(table, OrderedDict())
+            fresh = [number for number in blocks if (token, number) not in known]
+            self._land(table, {number: [] for number in blocks}, token)
+            self.due.append((self.rng.randrange(1, 5), table, [row for number in fresh for row in blocks[number]]))
             raise Lost
         if fault == "token only":
             self._land(table, {number: [] for number in blocks}, token)
@@ -77,6 +84,16 @@ class Store:
             while len(known) > self.window:
                 known.popitem(last=False)
             self.tables[table].extend(rows)
+
+    def tick(self) -> None:
+        """Time goes on: rows whose tokens were taken become visible."""
+        waiting = []
+        for ticks, table, rows in self.due:
+            if ticks:
+                waiting.append((ticks - 1, table, rows))
+            else:
+                self.tables[table].extend(rows)
+        self.due = waiting
 
     def let_land(self) -> None:
         """One of the inserts that are under way lands."""
@@ -104,20 +121,24 @@ class Store:
         commit = max(commits, key=lambda each: each.attempt).shares if commits else None
         return protocol.RoundSeen(intents, commit, passed)
 
-    def place(self, partitions: int) -> tuple[dict[tuple[str, int], int], int]:
-        """Positions and the number of the next round."""
+    def next_number(self) -> int:
+        """The number of the next round."""
+        self.select()
+        return max((each.number for each in self.tables["commits"]), default=0) + 1
+
+    def positions(self, partitions: int) -> dict[tuple[str, int], int]:
+        """Where each partition stands."""
         self.select()
         positions = {(TOPIC, number): 0 for number in range(partitions)}
-        last = 0
         for each in self.tables["commits"]:
-            last = max(last, each.number)
             for share in each.shares:
                 key = (share.topic, share.partition)
                 positions[key] = max(positions[key], share.next)
-        return positions, last + 1
+        return positions
 
 
-FAULTS = ("never", "no answer", "late", "part", "token only")
+FAULTS = ("never", "no answer", "late", "part", "token only", "slow")
+TICK_NS = 200_000_000
 
 
 class Writer:
@@ -133,7 +154,9 @@ class Writer:
         store = self.world.store
         while True:
             try:
-                positions, number = store.place(self.world.partitions)
+                number = store.next_number()
+                yield
+                positions = store.positions(self.world.partitions)
             except Lost:
                 yield
                 continue
@@ -173,9 +196,13 @@ class Writer:
             doubt=any(each.first < ahead[each.topic, each.partition] for each in proposal),
         )
         while not isinstance(command, protocol.Finished):
-            if isinstance(command, protocol.Load):
+            if isinstance(command, protocol.Wait):
+                while self.world.now_ns < command.until_ns:
+                    yield
+                event: protocol.Event = protocol.Done()
+            elif isinstance(command, protocol.Load):
                 rows = rows_of(command.shares)
-                event: protocol.Event = protocol.Loaded(command.shares, tuple(rows))
+                event = protocol.Loaded(command.shares, tuple(rows))
             else:
                 try:
                     event = self.execute(command, rows)
@@ -254,7 +281,7 @@ class World:
         """Let two or three writers work while chance kills, holds and starts them; then let one finish in peace."""
         writers = [self.new_writer() for _ in range(self.rng.choice((1, 2, 3)))]
         for _ in range(self.rng.randrange(50, 600)):
-            self.now_ns += 1
+            self.tick()
             which = self.rng.randrange(len(writers))
             if self.rng.random() < 0.02:
                 writers[which] = self.new_writer()  # kill -9: whatever it knew is gone
@@ -264,6 +291,8 @@ class World:
                 self.store.lose_power(self.rng.randrange(1, 6))
             # A writer may stand still for long and then go on as if nothing had been: chance picks the others.
             for _ in range(self.rng.choice((1, 1, 1, 5, 40))):
+                if self.rng.random() < 0.3:
+                    self.tick()
                 next(writers[which])
                 self.check_commits()
         while self.store.late:
@@ -271,13 +300,19 @@ class World:
         self.store.faults = 0.0
         self.finish(writers)
 
+    def tick(self) -> None:
+        """Time goes on."""
+        self.now_ns += TICK_NS
+        self.store.tick()
+
     def finish(self, writers: list[Iterator[None]]) -> None:
         """All writers go on without faults until the log is drained."""
         for _ in range(20_000):
+            self.tick()
             for writer in writers:
                 next(writer)
             self.check_commits()
-            positions, _ = self.store.place(self.partitions)
+            positions = self.store.positions(self.partitions)
             if all(position == self.length for position in positions.values()):
                 return
         raise AssertionError("expected the log to be drained, was not")
