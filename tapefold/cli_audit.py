@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
+import stamina
 import typer
 
 from tapefold import audits, query, wiring
@@ -12,6 +13,8 @@ from tapefold.begin import state_dir as begun_state_dir
 from tapefold.cli_options import StateDir
 from tapefold.local import kafka as local_kafka
 from tapefold.settings import DEFAULT_STATE_DIR, Settings, load_settings
+from topics.catalog import RAW_TOPICS
+from topics.errors import Unavailable
 from topics.kafka import KafkaLog
 
 app = typer.Typer(no_args_is_help=True, help="Ask the store to prove what it promises; exit code 1 if it can not.")
@@ -27,7 +30,15 @@ def _opened_log(settings: Settings, state_dir: Path) -> Iterator[KafkaLog]:
         yield wiring.open_log(settings, state_dir)
         return
     with local_kafka.LocalKafka(state_dir) as broker:
-        yield KafkaLog(broker.address.bootstrap)
+        log = KafkaLog(broker.address.bootstrap)
+        _wait_for_leaders(log)
+        yield log
+
+
+@stamina.retry(on=Unavailable, timeout=30.0, attempts=30, wait_max=1.0)
+def _wait_for_leaders(log: KafkaLog) -> None:
+    """A broker that has just started needs a moment before it answers for its partitions."""
+    log.watermarks(RAW_TOPICS)
 
 
 def _command(name: str) -> Callable[..., None]:
