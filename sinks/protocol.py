@@ -172,7 +172,8 @@ class State(NamedTuple):
 
     proposal: what we would write, empty for one who only finishes what others began; tables: those with rows of it.
     positions: what may be adopted begins here. doubt: rows may be there already, so look before the insert.
-    acknowledged: the last write of an intent or commit was. patience: looks for what was acknowledged. failures: steps that failed since the last that did not.
+    acknowledged: the last write of an intent or commit was. patience: looks for what was acknowledged.
+    failures: steps that failed since the last that did not.
     """
 
     sink: str
