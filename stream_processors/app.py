@@ -193,6 +193,14 @@ class _Group:
         while self._app.rebalancing:  # noqa: ASYNC110  # faust has a flag, no event
             await asyncio.sleep(_REBALANCE_POLL_S)
 
+    def committed(self, tp: Any) -> int | None:
+        offset: int | None = self._app.consumer._committed_offset[tp]  # noqa: SLF001
+        return offset
+
+    async def read_from(self, tp: Any, offset: int) -> int:
+        there: int = await self._app.consumer.read_from(tp, offset)
+        return there
+
     def owned(self, event: Any) -> bool:
         message = event.message
         owned: bool = transport.is_current(self._app, message) and message.tp in self._app.consumer.assignment()
@@ -293,7 +301,7 @@ def _add_watchdog(app: Any) -> None:
             again, stuck = watchdog.look(offsets, time.monotonic())
             for tp in again:
                 log.warning("commits stand still while records wait; reading again", partition=str(tp))
-                await consumer.read_again(tp)
+                await consumer.read_from(tp, consumer._committed_offset[tp] or 0)  # noqa: SLF001
             if stuck:
                 log.critical("stuck: commits stand still while records wait", partitions=[str(tp) for tp in stuck])
                 os._exit(EXIT_TEMPFAIL)

@@ -133,12 +133,18 @@ class Consumer(driver.Consumer):
             self._committed_offset.update(before)
         return done
 
-    async def read_again(self, tp: Any) -> None:
-        """Fetch a source partition again from its committed offset: what was folded since is folded again, to no effect."""
-        committed = self._committed_offset[tp]
+    async def read_from(self, tp: Any, offset: int) -> int:
+        """Fetch a source partition again from `offset`, or from the first offset after it that retention has left.
+
+        Returns where that is. What was folded since is folded again, to no effect.
+        """
+        if tp not in self.assignment():
+            return offset
+        there = max(offset, (await self.earliest_offsets(tp))[tp])
         self._buffered_partitions.discard(tp)
         self.resume_partitions({tp})
-        await self.seek(tp, committed or 0)
+        await self._seek(tp, there)
+        return there
 
     async def perform_seek(self) -> None:
         """Seek to the committed offsets, or further back where the state knows less than was committed.

@@ -149,6 +149,15 @@ class Settings(BaseSettings):
             raise SettingsError(f"IEM_MODELS: expected models of {', '.join(iem.MODELS)}, was {', '.join(unknown)}")
         return models
 
+    def sources(self) -> tuple[str, ...]:
+        """The services that record what is configured, beside `ws`."""
+        wanted = {
+            "iem": self.stations(),
+            "tws": self.tws_symbols,
+            "webhook": self.webhook_secret or self.webhook_secrets_file,
+        }
+        return tuple(name for name, configured in wanted.items() if configured)
+
     def series(self) -> tuple[str, ...]:
         """KALSHI_SERIES as a tuple."""
         return _listed(self.kalshi_series)

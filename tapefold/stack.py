@@ -64,10 +64,8 @@ class Stack:
         self._say(f"migrate: {len(created)} topics and {len(applied)} migrations applied, schema {version}")
         for name in ("sink", "fold", "ingest"):
             self.supervisor.start(Service(name, ("run", name)))
-        if self._settings.stations():
-            self.supervisor.start(Service("iem", ("run", "iem")))
-        if self._settings.webhook_secret is not None or self._settings.webhook_secrets_file is not None:
-            self.supervisor.start(Service("webhook", ("run", "webhook")))
+        for name in self._settings.sources():
+            self.supervisor.start(Service(name, ("run", name)))
         environment = {} if recording is None else self.simulate(recording)
         if recording is None:
             self._record(environment, ws=bool(self._settings.markets() or self._settings.series()), once=until_closed)
@@ -84,8 +82,9 @@ class Stack:
             self.supervisor.start(Service("rest", arguments, environment, once=True))
         elif self._settings.series() and not environment:
             self.supervisor.start(Service("rest", ("run", "rest")))
-        elif not ws:
-            self._say("no upstream: set KALSHI_SERIES or KALSHI_MARKETS and a key, or give --frames or --archive")
+        elif not ws and not self._settings.sources():
+            self._say("no upstream: set KALSHI_SERIES or KALSHI_MARKETS and a key, IEM_STATIONS, TWS_SYMBOLS, ..,")
+            self._say("or give --frames or --archive")
 
     def simulate(self, recording: Recording) -> dict[str, str]:
         """Start the simulator; returns the environment that points the recorder at it."""
@@ -162,7 +161,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stop producers first, then the stages behind them, then the store and the broker."""
-        self.supervisor.stop(["ws", "rest", "iem", "webhook", "simulator"])
+        self.supervisor.stop(["ws", "rest", "simulator", *self._settings.sources()])
         self.supervisor.stop(["ingest", "fold", "sink"])
         if hasattr(self, "tables"):
             self.tables.close()

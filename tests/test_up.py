@@ -1,13 +1,19 @@
 """The main job as a user runs it: a recording through the real protocol, log, agents and store."""
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from stack import CONTENT_HASHES, ask, differences, run_up
 
+from sinks.tables import StatementRefused, StoreUnavailable
 from tapefold.simulators.kalshi.world import made_up_lines
+from topics.errors import TapefoldError
 
 WORLD_FRAMES = 6_000
 
@@ -112,3 +118,39 @@ def test_recorded_production_frames_come_out_right(recordings, tmp_path):
     run_up(folder, tmp_path / "state")
     assert [] == differences(tmp_path / "state", folder)
     assert (0, 0) == counts(tmp_path / "state")[:2]
+
+
+@contextlib.contextmanager
+def simulated(*arguments):
+    """A simulator as a process; yields the variables that it prints."""
+    command = [sys.executable, "-u", "-m", "tapefold", "simulate", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield dict(process.stdout.readline().strip().split("=", 1) for _ in range(3))
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def test_every_configured_source_is_recorded_beside_the_others(tmp_path):
+    """Forecasts, climate reports and bars of two upstreams come to their tables; Ctrl-C ends all in order."""
+    looks = {
+        "forecasts": "SELECT count() > 0 FROM tapefold_api.forecasts",
+        "bars": "SELECT count() > 0 FROM tapefold_api.raw_tws_bars",
+        "dead": "SELECT count() = 0 FROM tapefold_api.dead",
+    }
+    with simulated("iem", "--make-up", "KMIA") as iem, simulated("tws", "--make-up", "AAPL", "--days", "1") as tws:
+        environment = {**os.environ, **iem, **tws, "IEM_MODELS": "GFS", "IEM_MIN_INTERVAL_SECONDS": "0.05"}
+        command = [sys.executable, "-m", "tapefold", "up", "--state-dir", str(tmp_path)]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as stack:
+            try:
+                deadline = time.monotonic() + 120
+                missing = set(looks)
+                while missing and time.monotonic() < deadline:
+                    time.sleep(2)
+                    with contextlib.suppress(TapefoldError, StoreUnavailable, StatementRefused):  # the store is not up, or not migrated, yet
+                        missing = {name for name in missing if ask(tmp_path, looks[name]) != [(1,)]}
+                assert set() == missing
+            finally:
+                stack.send_signal(signal.SIGINT)
+            output, _ = stack.communicate(timeout=60)
+    assert 0 == stack.returncode, output

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import namedtuple
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from stream_processors.outputs import Output
 from stream_processors.rounds import BATCHES_MAX, Rounds
 from stream_processors.stages import Done
+
+TopicPartition = namedtuple("TopicPartition", "topic partition")  # noqa: PYI024  # Faust's own is one as well
 
 
 class Told:
@@ -18,6 +21,8 @@ class Told:
         self.said = []
         self.generation_id = 1
         self.lost = set()
+        self.committed_offset = 1
+        self.low = 0
         self.may_flush = threading.Event()
         self.may_flush.set()
         self.flushing = threading.Event()
@@ -62,9 +67,20 @@ class Told:
         """All but what is lost."""
         return event.message.partition not in self.lost
 
-    def event(self, offset, partition=0, generation_id=1):
-        """As the group delivers it."""
-        message = SimpleNamespace(offset=offset, partition=partition, generation_id=generation_id)
+    def committed(self, _tp):
+        """Whatever comes first joins on."""
+        return self.committed_offset
+
+    async def read_from(self, tp, offset):
+        """The log still has it, unless the test says otherwise."""
+        self.said.append(f"read {tp.partition} from {offset}")
+        return max(offset, self.low)
+
+    def event(self, offset, partition=0, generation_id=1, first=None):
+        """As the group delivers it: one record, or those from `first` on."""
+        tp = TopicPartition("t", partition)
+        records = [SimpleNamespace(offset=offset if first is None else first)]
+        message = SimpleNamespace(tp=tp, offset=offset, partition=partition, generation_id=generation_id, value=records)
         return SimpleNamespace(message=message, ack=lambda: self.said.append(f"ack {offset}"))
 
 
@@ -100,7 +116,7 @@ def test_rows_are_confirmed_before_states_and_states_before_the_ack():
 
     async def script(rounds):
         await rounds.put(told.event(1))
-        await rounds.put(told.event(2, partition=1))
+        await rounds.put(told.event(2, partition=1, first=1))
         await until(told, "ack 2")
 
     assert [
@@ -135,7 +151,7 @@ def test_a_partition_that_left_is_forgotten_neither_stored_nor_acked():
 
     async def script(rounds):
         await rounds.put(told.event(1))
-        await rounds.put(told.event(2, partition=1))
+        await rounds.put(told.event(2, partition=1, first=1))
         await until(told, "ack 1")
 
     said = play(told, script)
@@ -152,7 +168,7 @@ def test_what_was_fetched_before_a_rebalance_is_not_worked_on_after_it():
         await until(told, "ack 1")
         told.generation_id = 2
         await rounds.put(told.event(2, generation_id=1))
-        await rounds.put(told.event(3, generation_id=2))
+        await rounds.put(told.event(3, generation_id=2, first=1))
         await until(told, "ack 3")
 
     said = play(told, script)
@@ -200,3 +216,69 @@ def test_no_more_wait_than_a_round_takes():
 
     said = play(told, script)
     assert [f"ack {offset}" for offset in range(3 * BATCHES_MAX)] == [word for word in said if word.startswith("ack")]
+
+
+def test_a_batch_that_was_lost_sight_of_is_read_again_before_any_later_one_is_acked():
+    """Faust delivers 1, loses 2, delivers 3: the partition is read again from 2, once; nothing is acked past the tear."""
+    told = Told()
+
+    async def script(rounds):
+        for offset in (1, 3, 4):
+            await rounds.put(told.event(offset))
+        await until(told, "ack 1")
+        for offset in (2, 3, 4):
+            await rounds.put(told.event(offset))
+        await until(told, "ack 4")
+
+    said = play(told, script)
+    assert ["read 0 from 2"] == [word for word in said if word.startswith("read")]
+    assert ["ack 1", "ack 2", "ack 3", "ack 4"] == [word for word in said if word.startswith("ack")]
+
+
+def test_the_first_batch_must_join_on_to_what_is_committed():
+    """What lies between the committed offset and the first batch is asked for, not passed over."""
+    told = Told()
+
+    async def script(rounds):
+        await rounds.put(told.event(7))
+        await rounds.put(told.event(7, first=1))
+        await until(told, "ack 7")
+
+    assert ["read 0 from 1", "ack 7"] == [word for word in play(told, script) if word[:3] in {"rea", "ack"}]
+
+
+def test_what_retention_has_removed_is_not_waited_for():
+    """The log begins later than expected: the batch at its beginning is taken."""
+    told = Told()
+    told.low = 7
+
+    async def script(rounds):
+        await rounds.put(told.event(7))
+        await until(told, "ack 7")
+
+    assert "work 7" in play(told, script)
+
+
+def test_what_leans_on_a_round_that_was_left_is_left_too():
+    """Worked on while the partition was ours no longer, then ours again: neither stored nor acked, but read again."""
+    told = Told()
+
+    async def script(rounds):
+        told.may_flush.clear()
+        await rounds.put(told.event(1))
+        await asyncio.to_thread(told.flushing.wait, 10)
+        await rounds.put(told.event(2))
+        await until(told, "row 1")
+        told.lost = {0}
+        told.may_flush.set()
+        await until(told, "forget [0]")
+        told.lost = set()
+        await until(told, "row 2")
+        await asyncio.sleep(0.05)
+        await rounds.put(told.event(2, first=1))
+        await until(told, "ack 2")
+
+    said = play(told, script)
+    assert ["work 1", "work 2", "work 2"] == [word for word in said if word.startswith("work")]
+    assert 1 == said.count("state 0") == said.count("ack 2")
+    assert "ack 1" not in said

@@ -196,8 +196,19 @@ def test_a_station_without_series_has_no_rows():
     assert {} == rows(folded(forecast("2026-04-10 12:00", MAX_VALID, 85, "2026-04-10 16:30", station="KAMW")))
 
 
-RUNS = [f"2026-04-{day:02} {hour:02}:00" for day in (8, 9, 10, 11) for hour in (0, 6, 12, 18)]
-VALIDS = [f"2026-04-{day:02} {hour:02}:00" for day in (10, 11, 12, 13) for hour in (0, 12)]
+def test_each_change_of_a_row_raises_its_revision():
+    """A correction, and the news that a correction was known earlier than thought: told one by one, each outranks the last."""
+    first = forecast("2026-04-10 12:00", MAX_VALID, 85, "2026-04-10 16:30")
+    other = msgspec.structs.replace(first, revision="b", n_x_f=87, known_ns=ns("2026-04-10 18:00"))
+    earlier = msgspec.structs.replace(other, known_ns=ns("2026-04-10 16:00"))
+    fold = WeatherFold().feed(FACT_POLICY, policy())
+    seen = [row(fold.feed(FACT_FORECAST, fact)) for fact in (first, other, earlier)]
+    assert [85, 87, 85] == [each.tmax_f for each in seen]
+    assert seen[0].rev < seen[1].rev < seen[2].rev
+
+
+RUNS = [f"2026-04-{day:02} {hour:02}:00" for day in (8, 9, 10) for hour in (0, 12)]
+VALIDS = [f"2026-04-{day:02} {hour:02}:00" for day in (11, 12) for hour in (0, 12)]
 ASKS = [
     policy(),
     policy(policy_id="careful", knowledge="fixed_lag", lags_s={"GFS": 4 * 3600, "NBS": 3600}, models=("GFS", "NBS")),
