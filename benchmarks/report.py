@@ -36,7 +36,7 @@ def ratios(entries: list[Entry]) -> str:
     ours = next((median(e.rates) for e in entries if e.contestant.name == OURS and e.rates), None)
     if ours is None:
         return ""
-    lines = ["", "Tapefold's fold agent against (median / median):"]
+    lines = ["", f"Tapefold's {OURS} against (median / median):"]
     for entry in entries:
         if entry.contestant.name == OURS or not entry.rates:
             continue

@@ -161,7 +161,7 @@ def _work(connection: Connection, task: Task) -> None:
         except EOFError:
             return
         counts = Counts()
-        for topic, partition, records in _batches(log, _mine(cut, task.own), task.speed):
+        for topic, partition, records in batches(log, _mine(cut, task.own), task.speed):
             counts.records += len(records)
             stamps = [stamp for record in records if (stamp := _stamp_ns(record)) is not None]
             counts.add(Counts(first_ns=min(stamps, default=None), last_ns=max(stamps, default=0)))
@@ -209,7 +209,7 @@ class _Writer:
                 self.rows += len(arrow)
 
 
-def _batches(log: KafkaLog, cut: Cut, speed: float | None) -> Iterator[tuple[str, int, list[Record]]]:
+def batches(log: KafkaLog, cut: Cut, speed: float | None) -> Iterator[tuple[str, int, list[Record]]]:
     """Batches of one partition each, up to the cut, in the order of each partition."""
     wanted = {partition: offsets for partition, offsets in cut.items() if offsets[0] < offsets[1]}
     if speed is not None:

@@ -70,3 +70,47 @@ def test_every_part_says_what_it_promises():
             first = file.read_text().splitlines()[0]
             assert first[:3] == "-- "
             assert first[3].isupper()
+
+
+def rows_of(tables):
+    """Physical rows of all tables."""
+    ((rows,),) = tables.query_rows("SELECT sum(total_rows) FROM system.tables WHERE database = 'tapefold'").rows
+    return rows
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_two_hundred_leaks_in_a_million_rows_are_all_found(tables):
+    """Fifteen kinds, each row under its own name, and nothing else is named but what a leaking row touches."""
+    seed = 0
+    while rows_of(tables) < 1_000_000:
+        names = [f"KXLEAK{seed}-{number}" for number in range(8)]
+        store(tables, tape.tape(seed, minutes=60, steps=6_000, tickers=names).placed(seed * 10**6, f"s{seed}"))
+        seed += 1
+    assert [] == audit(tables)
+    taken = set()
+    injected = {}
+    for number, leak in enumerate(reversed(LEAKS)):
+        left = 200 - len(injected)
+        chosen = victims(tables, leak, -(-left // (len(LEAKS) - number)), taken)
+        inject(tables, leak, chosen)
+        injected.update(dict.fromkeys(chosen, leak.kind))
+    assert 200 == len(injected)
+    found = {(finding.row_id, finding.kind) for finding in standing.findings(tables, SQL_DIR, "leakage")}
+    assert set(injected.items()) <= found
+    touched = tuple({row_id.split(":")[1].split("-")[0] for row_id, _ in found if row_id.startswith("bar:")})
+    assert touched
+    assert {row_id for row_id, _ in found if not row_id.startswith("bar:")} <= injected.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_a_thousand_clean_sets_have_no_findings(tables):
+    """Each of its own chance, a thousand rows and more each."""
+    for first in range(0, 1_000, 100):
+        empty(tables)
+        for seed in range(first, first + 100):
+            names = [f"KXCLEAN{seed}-{number}" for number in range(2)]
+            store(tables, tape.tape(seed, steps=150, tickers=names).placed(seed * 10**5, f"s{seed}"))
+        assert rows_of(tables) >= 100_000
+        assert [] == audit(tables)

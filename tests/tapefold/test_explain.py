@@ -135,3 +135,35 @@ def test_a_row_that_is_not_there_is_refused(explainer):
     for row_id in ("bar:KXNONE:1", "nonsense"):
         with pytest.raises(Refused, match="row_id"):
             explainer.explain(row_id)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_a_thousand_random_rows_are_made_again_and_owe_something_to_each_trade(store_url):
+    """Of a longer tape: identical, and another without any one of the listed trades."""
+    longer = tape.tape(31, minutes=240, steps=6_000, tickers=tape.markets(6))
+    opened = Tables(store_url)
+    migrate(opened, MIGRATIONS, lambda: 0)
+    empty(opened)
+    store(opened, longer)
+    explainer = Explainer(opened, longer.partitions)
+    rng = random.Random(3)
+    books = [row_id for (row_id,) in opened.query_rows("SELECT row_id FROM tapefold.books ORDER BY 1").rows]
+    bars = row_ids(opened, "bars_1m")
+    checked = 0
+    for row_id in sorted(rng.sample(bars, 600) + rng.sample(books, 400), key=lambda each: each.rpartition("KX")[2]):
+        answer = explainer.explain(row_id)
+        assert answer.identical, (row_id, answer.differs)
+        trades = [each for each in answer.inputs if each.role == "trade"]
+        if trades and checked < 30:
+            checked += 1
+            gone = rng.choice(trades).name
+            told = [each for each in [*answer.inputs, *answer.not_chosen] if each.name == gone]
+            without = longer.without(*{(each.partition, each.offset) for each in told})
+            again = explain(Tellings(answer.stored["market_ticker"], longer.partitions, logs(without)), row_id).row
+            assert (
+                again != explain(Tellings(answer.stored["market_ticker"], longer.partitions, logs(longer)), row_id).row
+            )
+    assert checked == 30
+    empty(opened)
+    opened.close()

@@ -37,20 +37,20 @@ def test_a_cut_is_read_exactly(log, speed):
     """From its first offset to the one before its end, at any pace."""
     cut = {(RAW_KALSHI_WS, 0): (3, 60), (RAW_KALSHI_WS, 1): (0, 41)}
     assert {partition: list(range(*offsets)) for partition, offsets in cut.items()} == places(
-        workers._batches(log, cut, speed)
+        workers.batches(log, cut, speed)
     )
 
 
 def test_an_empty_cut_reads_nothing(log):
     """Nothing is waited for."""
-    assert {} == places(workers._batches(log, {(RAW_KALSHI_WS, 0): (7, 7)}, None))
+    assert {} == places(workers.batches(log, {(RAW_KALSHI_WS, 0): (7, 7)}, None))
 
 
 def test_at_a_pace_partitions_keep_step(log):
     """No record comes before one of another partition that is much older: the tape moves as a whole."""
     cut = workers.cut_to_end(log, [RAW_KALSHI_WS])
     latest = 0
-    for _, _, records in workers._batches(log, cut, 2_000.0):
+    for _, _, records in workers.batches(log, cut, 2_000.0):
         stamps = [workers._stamp_ns(record) for record in records]
         assert min(stamps) > latest - 10 * 10**9
         latest = max(latest, *stamps)

@@ -1,0 +1,71 @@
+"""Our replay: trades to bars without Faust, one process per processor, each with partitions of its own.
+
+The clock runs from the first batch of any process to the last row of all. The rows are kept, last revision of each, and
+counted for the checksum.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import time
+from pathlib import Path
+
+from workload import PARTITIONS, Checksum
+
+from stream_processors.ingest import WATERMARK_TOPICS
+from stream_processors.replay import Part
+from tapefold.replay.workers import batches, cut_to_end
+from topics.catalog import BARS_1M
+from topics.codec import decode_bar
+from topics.kafka import KafkaLog
+
+
+def fold(connection, bootstrap: str, own: tuple[int, ...]) -> None:
+    """Fold the partitions `own` of the fact topics; sends when it began and ended, and what its bars add up to."""
+    log = KafkaLog(bootstrap)
+    cut = {place: offsets for place, offsets in cut_to_end(log, WATERMARK_TOPICS).items() if place[1] in own}
+    part = Part(own, PARTITIONS)
+    last: dict[bytes, bytes] = {}
+    connection.recv()
+    began_s = 0.0
+    for topic, partition, records in batches(log, cut, None):
+        began_s = began_s or time.monotonic()
+        for row in part.facts(topic, partition, records):
+            if row.topic == BARS_1M:
+                last[row.value[: row.value.index(b",")]] = row.value
+    ended_s = time.monotonic()
+    bars = [decode_bar(value) for value in last.values()]
+    assert all(bar.closed for bar in bars)
+    traded = [bar for bar in bars if bar.trades]
+    sums = (len(traded), sum(b.trades for b in bars), sum(b.volume_e4 for b in bars), sum(b.close_e6 for b in traded))
+    connection.send((began_s, ended_s, sums))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bootstrap", required=True)
+    parser.add_argument("--records", type=int, required=True)
+    parser.add_argument("--trades", type=int, required=True)
+    parser.add_argument("--state-dir", type=Path, required=True)
+    given = parser.parse_args()
+    count = min(PARTITIONS, os.cpu_count() or 1)
+    context = multiprocessing.get_context("spawn")
+    pipes = []
+    for number in range(count):
+        ours, theirs = context.Pipe()
+        own = tuple(range(number, PARTITIONS, count))
+        context.Process(target=fold, args=(theirs, given.bootstrap, own), daemon=True).start()
+        pipes.append(ours)
+    for pipe in pipes:
+        pipe.send("go")
+    results = [pipe.recv() for pipe in pipes]
+    seconds = max(ended_s for _, ended_s, _ in results) - min(began_s for began_s, _, _ in results)
+    checksum = Checksum(*(sum(column) for column in zip(*(sums for _, _, sums in results), strict=True)))
+    print("RESULT " + json.dumps({"seconds": seconds, "checksum": checksum}), flush=True)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    main()
