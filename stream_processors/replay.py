@@ -5,7 +5,7 @@ parts, each with partitions of its own, do the whole between them: each is shown
 falls into its partitions, and skips before parsing what it can tell by the record's key.
 """
 
-from collections.abc import Collection, Iterator, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, MutableMapping, Sequence
 
 from stream_processors.ingest import ingest
 from stream_processors.outputs import Output
@@ -42,15 +42,15 @@ class Part:
             if record.topic in FOLD_TOPICS:
                 facts.setdefault((record.topic, record.partition), []).append(record)
         for (fact_topic, number), batch in facts.items():
-            yield from self.facts(fact_topic, number, batch)
+            yield from self.facts(fact_topic, number, ((record.offset, record.value) for record in batch))
 
-    def facts(self, topic: str, partition: int, records: Sequence[Record]) -> Iterator[Record]:
-        """Take one batch of a fact partition of ours; yields the rows, as records of their topics."""
+    def facts(self, topic: str, partition: int, values: Iterable[tuple[int, bytes]]) -> Iterator[Record]:
+        """Take one batch (offset, value) of a fact partition of ours; yields the rows, as records of their topics."""
         states = self._states.get(partition)
         if states is None:
             states = self._states[partition] = States(self._store.get)
         batch = Batch(states, topic, partition, self._partitions)
-        outputs = batch.fold((record.offset, record.value) for record in records)
+        outputs = batch.fold(values)
         self._store.update(states.encoded())
         for output in outputs:
             record = self._appended(output, partition)

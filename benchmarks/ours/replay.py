@@ -16,13 +16,13 @@ from workload import PARTITIONS, Checksum
 
 from stream_processors.ingest import WATERMARK_TOPICS
 from stream_processors.replay import Part
-from tapefold.replay.workers import batches, cut_to_end
+from tapefold.replay.workers import batches, cut_to_end, fold
 from topics.catalog import BARS_1M
 from topics.codec import decode_bar
 from topics.kafka import KafkaLog
 
 
-def fold(connection, bootstrap: str, own: tuple[int, ...]) -> None:
+def work(connection, bootstrap: str, own: tuple[int, ...]) -> None:
     """Fold the partitions `own` of the fact topics; sends when it began and ended, and what its bars add up to."""
     log = KafkaLog(bootstrap)
     cut = {place: offsets for place, offsets in cut_to_end(log, WATERMARK_TOPICS).items() if place[1] in own}
@@ -30,9 +30,9 @@ def fold(connection, bootstrap: str, own: tuple[int, ...]) -> None:
     last: dict[bytes, bytes] = {}
     connection.recv()
     began_s = 0.0
-    for topic, partition, records in batches(log, cut, None):
+    for stretch in batches(log, cut, None):
         began_s = began_s or time.monotonic()
-        for row in part.facts(topic, partition, records):
+        for row in fold(part, stretch):
             if row.topic == BARS_1M:
                 last[row.value[: row.value.index(b",")]] = row.value
     ended_s = time.monotonic()
@@ -56,7 +56,7 @@ def main() -> None:
     for number in range(count):
         ours, theirs = context.Pipe()
         own = tuple(range(number, PARTITIONS, count))
-        context.Process(target=fold, args=(theirs, given.bootstrap, own), daemon=True).start()
+        context.Process(target=work, args=(theirs, given.bootstrap, own), daemon=True).start()
         pipes.append(ours)
     for pipe in pipes:
         pipe.send("go")

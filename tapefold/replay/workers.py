@@ -23,7 +23,7 @@ from tapefold.settings import Settings
 from topics.catalog import BY_NAME, CODE_VERSION, FACT_BOOK, FOLD_TOPICS, H_RECEIVED_NS, RAW_TOPICS
 from topics.errors import Refused, TapefoldError, Unavailable
 from topics.kafka import KafkaLog
-from topics.log import Record, TopicPartition
+from topics.log import Log, Record, Stretch, TopicPartition, stretches_of
 
 GENERATION_PREFIX = "tapefold_gen_"
 READ_RECORDS_MAX = 20_000
@@ -37,20 +37,10 @@ Cut = Mapping[TopicPartition, tuple[int, int]]  # the offsets [first, next) of e
 
 
 class Counts(Struct):
-    """What was read and what came of it. tape_s: recorded time between the first record and the last."""
+    """Records that were read, and rows that were written."""
 
     records: int = 0
     rows: int = 0
-    first_ns: int | None = None
-    last_ns: int = 0
-
-    def add(self, other: "Counts") -> None:
-        """Take the counts of another worker or round."""
-        self.records += other.records
-        self.rows += other.rows
-        stamps = [stamp for stamp in (self.first_ns, other.first_ns) if stamp is not None]
-        self.first_ns = min(stamps, default=None)
-        self.last_ns = max(self.last_ns, other.last_ns)
 
 
 class Task(Struct, frozen=True):
@@ -119,7 +109,6 @@ class Workers:
                 counts = connection.recv()
                 total.rows += counts.rows
                 total.records = max(total.records, counts.records)  # each is shown all of them
-                total.add(Counts(first_ns=counts.first_ns, last_ns=counts.last_ns))
         except EOFError as error:
             raise WorkerFailed("a worker of the replay ended early; its words stand above") from error
         return total
@@ -161,15 +150,19 @@ def _work(connection: Connection, task: Task) -> None:
         except EOFError:
             return
         counts = Counts()
-        for topic, partition, records in batches(log, _mine(cut, task.own), task.speed):
-            counts.records += len(records)
-            stamps = [stamp for record in records if (stamp := _stamp_ns(record)) is not None]
-            counts.add(Counts(first_ns=min(stamps, default=None), last_ns=max(stamps, default=0)))
-            fold = part.raw if BY_NAME[topic].group == "raw" else part.facts
-            writer.add(fold(topic, partition, records))
+        for stretch in batches(log, _mine(cut, task.own), task.speed):
+            counts.records += len(stretch.offsets)
+            writer.add(fold(part, stretch))
         writer.flush()
         counts.rows = writer.rows
         connection.send(counts)
+
+
+def fold(part: Part, stretch: Stretch) -> Iterator[Record]:
+    """Let a part take records of the log, raw ones or facts; yields what comes of them."""
+    if BY_NAME[stretch.topic].group == "raw":
+        return part.raw(stretch.topic, stretch.partition, list(stretch.records()))
+    return part.facts(stretch.topic, stretch.partition, zip(stretch.offsets, stretch.values, strict=True))
 
 
 def _mine(cut: Cut, own: Collection[int]) -> Cut:
@@ -209,7 +202,7 @@ class _Writer:
                 self.rows += len(arrow)
 
 
-def batches(log: KafkaLog, cut: Cut, speed: float | None) -> Iterator[tuple[str, int, list[Record]]]:
+def batches(log: Log, cut: Cut, speed: float | None) -> Iterator[Stretch]:
     """Batches of one partition each, up to the cut, in the order of each partition."""
     wanted = {partition: offsets for partition, offsets in cut.items() if offsets[0] < offsets[1]}
     if speed is not None:
@@ -219,25 +212,22 @@ def batches(log: KafkaLog, cut: Cut, speed: float | None) -> Iterator[tuple[str,
     reader = log.reader({partition: offsets[0] for partition, offsets in wanted.items()})
     still_s = time.monotonic()
     while left:
-        read = reader.read(READ_RECORDS_MAX, _READ_WAIT_S)
+        read = reader.read_stretches(READ_RECORDS_MAX, _READ_WAIT_S)
         if read:
             still_s = time.monotonic()
         elif time.monotonic() - still_s > STILL_S:
             raise Unavailable("the log", f"no record for {STILL_S:.0f} s before the cut of {sorted(left)}")
-        by_partition: dict[TopicPartition, list[Record]] = {}
-        for record in read:
-            by_partition.setdefault((record.topic, record.partition), []).append(record)
-        for (topic, number), records in by_partition.items():
-            end = left.get((topic, number), 0)
-            if records[-1].next_offset >= end:
-                left.pop((topic, number), None)
-                records = [record for record in records if record.offset < end]  # noqa: PLW2901  # the cut is exact
-            if records:
-                yield topic, number, records
+        for stretch in read:
+            end = left.get((stretch.topic, stretch.partition), 0)
+            within = stretch.upto(end)
+            if stretch.next_offset >= end:
+                left.pop((stretch.topic, stretch.partition), None)
+            if within.offsets:
+                yield within
     reader.close()
 
 
-def _paced(log: KafkaLog, wanted: Cut, speed: float) -> Iterator[tuple[str, int, list[Record]]]:
+def _paced(log: Log, wanted: Cut, speed: float) -> Iterator[Stretch]:
     """The same at a recorded pace: a record comes when the tape has reached its stamp."""
     readers = {partition: log.reader({partition: offsets[0]}) for partition, offsets in wanted.items()}
     heads: dict[TopicPartition, list[Record]] = {partition: [] for partition in wanted}
@@ -259,7 +249,7 @@ def _paced(log: KafkaLog, wanted: Cut, speed: float) -> Iterator[tuple[str, int,
             count = next((n for n, record in enumerate(head) if (_stamp_ns(record) or 0) > due_ns), len(head))
             if count:
                 came = True
-                yield *partition, head[:count]
+                yield from stretches_of(head[:count])
                 heads[partition] = head[count:]
                 if head[count - 1].next_offset >= wanted[partition][1]:
                     readers.pop(partition).close()
