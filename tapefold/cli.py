@@ -18,6 +18,7 @@ from tapefold import (
     cli_proofs,
     cli_rest,
     cli_sink,
+    cli_standing,
     cli_tws,
     cli_webhook,
     query,
@@ -50,6 +51,8 @@ from topics.tws import WhatToShow
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 run_app = typer.Typer(no_args_is_help=True, help="Run one service in this terminal.")
+    no_args_is_help=True, help="Ask the store to prove what it promises; exit code 1 if it can not."
+)
 simulate_app = typer.Typer(no_args_is_help=True, help="Simulate an upstream, in its own protocol.")
 run_app.command("iem")(cli_iem.run)
 run_app.command("rest")(cli_rest.run)
@@ -59,6 +62,7 @@ simulate_app.command("tws")(cli_tws.simulate)
 app.add_typer(cli_proofs.app)
 app.command("availability")(cli_iem.availability)
 app.add_typer(run_app, name="run")
+cli_standing.add_to(cli_audit.app)  # another kind of audit joins the same app
 app.add_typer(cli_audit.app, name="audit")
 app.add_typer(cli_sink.app, name="sink")
 app.add_typer(simulate_app, name="simulate")

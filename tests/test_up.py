@@ -120,6 +120,9 @@ def test_recorded_production_frames_come_out_right(recordings, tmp_path):
     assert (0, 0) == counts(tmp_path / "state")[:2]
 
 
+NOT_YET = (TapefoldError, StoreUnavailable, StatementRefused)  # the store is not up, or not migrated
+
+
 @contextlib.contextmanager
 def simulated(*arguments):
     """A simulator as a process; yields the variables that it prints."""
@@ -147,7 +150,7 @@ def test_every_configured_source_is_recorded_beside_the_others(tmp_path):
                 missing = set(looks)
                 while missing and time.monotonic() < deadline:
                     time.sleep(2)
-                    with contextlib.suppress(TapefoldError, StoreUnavailable, StatementRefused):  # the store is not up, or not migrated, yet
+                    with contextlib.suppress(*NOT_YET):
                         missing = {name for name in missing if ask(tmp_path, looks[name]) != [(1,)]}
                 assert set() == missing
             finally:

@@ -6,10 +6,12 @@ import pytest
 import tape
 from leaks import LEAKS, inject, victims
 from stored import empty, store
+from typer.main import get_command
 
 from sinks.migrate import migrate
 from sinks.tables import Tables
 from tapefold import standing
+from tapefold.cli import app
 from topics.errors import Refused
 
 SQL_DIR = Path(__file__).parents[2] / "clickhouse"
@@ -61,6 +63,13 @@ def test_an_audit_without_files_is_refused(tmp_path):
     """A wrong folder must not pass for a clean store."""
     with pytest.raises(Refused, match="SQL_DIR"):
         standing.parts(tmp_path, "leakage")
+
+
+def test_every_standing_audit_is_a_command():
+    """What cannot be asked for proves nothing: `tapefold audit NAME` knows each, with its help."""
+    commands = get_command(app).commands["audit"].commands
+    assert set(NAMES) <= set(commands)
+    assert all(commands[name].help for name in NAMES)
 
 
 def test_every_part_says_what_it_promises():
