@@ -51,8 +51,6 @@ from topics.tws import WhatToShow
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 run_app = typer.Typer(no_args_is_help=True, help="Run one service in this terminal.")
-    no_args_is_help=True, help="Ask the store to prove what it promises; exit code 1 if it can not."
-)
 simulate_app = typer.Typer(no_args_is_help=True, help="Simulate an upstream, in its own protocol.")
 run_app.command("iem")(cli_iem.run)
 run_app.command("rest")(cli_rest.run)
