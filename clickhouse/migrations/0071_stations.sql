@@ -14,6 +14,7 @@ COMMENT 'Stations of the weather series, and their standard time';
 
 -- t: facts known later are not seen. clock: `tape`, each station's tape has come as far as it has; `given`, it has come to t.
 CREATE OR REPLACE VIEW tapefold_api.mos_asof_computed
+COMMENT 'Parameters t, clock: what each policy answers from the facts known by t; mos_asof_from_facts and mos_asof_known read it'
 AS WITH stations AS (
     SELECT station, standard_offset_s, series_tickers FROM tapefold.weather_stations FINAL
 ),

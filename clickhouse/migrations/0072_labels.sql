@@ -96,4 +96,5 @@ FROM (
     FROM tapefold.climate FINAL
     WHERE known_at <= {t:DateTime64(9, 'UTC')}
 )
-GROUP BY station, day;
+GROUP BY station, day
+COMMENT 'Parameter t: the last report of each climate day that was known then';

@@ -50,7 +50,8 @@ FROM (
     FROM tapefold_api.data_quality
     WHERE dataset = {dataset_name:String} AND day BETWEEN {start_date:Date32} AND {end_date:Date32}
 )
-GROUP BY dataset, key;
+GROUP BY dataset, key
+COMMENT 'Parameters dataset_name, start_date, end_date: the figures of those days, both included, by key';
 
 CREATE VIEW IF NOT EXISTS tapefold_api.data_quality_rules
 (
@@ -91,4 +92,5 @@ FROM (
         ) AS sums
     ) AS figures
 )
-WHERE rules_version > 0;
+WHERE rules_version > 0
+COMMENT 'Parameters dataset_name, as_of_date: GREEN, YELLOW or RED by the rules in force, and the figures that say so';
