@@ -39,7 +39,7 @@ class Request(Struct, frozen=True):
     window: rows of which event times are kept and compared; all before it is folded too, since rows depend on it.
     """
 
-    topics: tuple[str, ...] = RAW_TOPICS
+    topics: tuple[str, ...] = workers.EVERYTHING
     speed: float | None = None
     window: Window = compare.EVERYTHING
     generation: str | None = None
@@ -75,7 +75,7 @@ class Replay:
 
     def __init__(self, parts: tuple[Settings, Path, KafkaLog, Tables], request: Request, say: Say) -> None:
         self._settings, self._state_dir, self._log, self._store = parts
-        if request.check and set(request.topics) not in ({*RAW_TOPICS}, {*FOLD_TOPICS}):
+        if request.check and set(request.topics) not in (set(workers.EVERYTHING), set(FOLD_TOPICS)):
             raise Refused("--check: expected all raw topics or all fact topics, for rows depend on every one of them")
         self._request = request
         self._say = say
@@ -158,8 +158,9 @@ def settle(log: KafkaLog, store: Tables, cut: Cut) -> None:
     """Wait until the agents and the sink have taken all before the cut, stage after stage. Raises Refused."""
     ends = {partition: end for partition, (_, end) in cut.items()}
     stages: list[tuple[str, Callable[[], int]]] = []
-    if any(topic in RAW_TOPICS for topic, _ in ends):
-        stages.append(("ingest", lambda: progress.group_behind(log, "ingest", ends)))
+    raw = {partition: end for partition, end in ends.items() if partition[0] in RAW_TOPICS}
+    if raw:
+        stages.append(("ingest", lambda: progress.group_behind(log, "ingest", raw)))
     facts: dict[TopicPartition, int] = {}
     rows: dict[TopicPartition, int] = {}
     stages += [

@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from sinks.tables import Tables
 from stream_processors.replay import Part
 from tapefold import wiring
 from tapefold.settings import Settings
-from topics.catalog import BY_NAME, CODE_VERSION, FACT_BOOK, FOLD_TOPICS, H_RECEIVED_NS, RAW_TOPICS
+from topics.catalog import BY_NAME, CODE_VERSION, FACT_BOOK, FACT_POLICY, FOLD_TOPICS, H_RECEIVED_NS, RAW_TOPICS
 from topics.errors import Refused, TapefoldError, Unavailable
 from topics.kafka import KafkaLog
 from topics.log import Log, Record, Stretch, TopicPartition, stretches_of
@@ -43,6 +44,10 @@ class Counts(Struct):
     rows: int = 0
 
 
+EVERYTHING: tuple[str, ...] = (*RAW_TOPICS, FACT_POLICY)
+"""What the whole tape is made of."""
+
+
 class Task(Struct, frozen=True):
     """What one worker process is to do. own: its fact partitions. speed: recorded seconds per second, None: as fast as can be."""
 
@@ -60,9 +65,12 @@ class WorkerFailed(TapefoldError):
 
 
 def topics_of(text: str | None) -> tuple[str, ...]:
-    """The topics that `--topics` names: `raw` (the default), `facts`, or names of one of the two kinds."""
+    """The topics that `--topics` names: `raw` (the default), `facts`, or names of one of the two kinds.
+
+    Policies come with raw topics: they are facts that no raw record makes.
+    """
     if text in {None, "raw"}:
-        return RAW_TOPICS
+        return EVERYTHING
     if text == "facts":
         return FOLD_TOPICS
     named = tuple(part.strip() for part in str(text).split(",") if part.strip())
@@ -71,7 +79,7 @@ def topics_of(text: str | None) -> tuple[str, ...]:
         raise Refused(
             f"--topics: expected raw, facts, or names of raw topics or of fact topics ({known}), was {text!r}"
         )
-    return named
+    return named if named[0] in FOLD_TOPICS else (*named, FACT_POLICY)
 
 
 def database_of(generation: str) -> str:
@@ -162,6 +170,12 @@ def fold(part: Part, stretch: Stretch) -> Iterator[Record]:
     """Let a part take records of the log, raw ones or facts; yields what comes of them."""
     if BY_NAME[stretch.topic].group == "raw":
         return part.raw(stretch.topic, stretch.partition, list(stretch.records()))
+    if stretch.topic == FACT_POLICY:
+        return chain(stretch.records(), _facts(part, stretch))
+    return _facts(part, stretch)
+
+
+def _facts(part: Part, stretch: Stretch) -> Iterator[Record]:
     return part.facts(stretch.topic, stretch.partition, zip(stretch.offsets, stretch.values, strict=True))
 
 

@@ -4,7 +4,7 @@ import pytest
 import tape
 
 from tapefold.replay import workers
-from topics.catalog import FOLD_TOPICS, RAW_KALSHI_WS, RAW_TOPICS
+from topics.catalog import FACT_POLICY, FOLD_TOPICS, RAW_KALSHI_WS, RAW_TOPICS
 from topics.errors import Refused
 from topics.log import MemoryLog
 
@@ -57,7 +57,7 @@ def test_at_a_pace_partitions_keep_step(log):
 
 def test_topics_are_named_by_kind_or_one_by_one():
     """Raw and facts cannot be mixed: one is made of the other."""
-    assert RAW_TOPICS == workers.topics_of(None) == workers.topics_of("raw")
+    assert (*RAW_TOPICS, FACT_POLICY) == workers.topics_of(None) == workers.topics_of("raw")
     assert FOLD_TOPICS == workers.topics_of("facts")
     assert ("fact.trade", "fact.book") == workers.topics_of("fact.trade, fact.book")
     for wrong in ("nonsense", "raw.kalshi.ws,fact.trade", ","):
