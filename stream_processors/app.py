@@ -35,7 +35,7 @@ from topics.log import Appender
 EXIT_SOFTWARE = 70  # sysexits: an exception that no code handles; the supervisor starts us again
 EXIT_TEMPFAIL = 75  # sysexits: fenced or stuck; starting again mends it
 TABLE = "state"
-FETCH_BYTES_MAX = 4 * 1024 * 1024  # of one partition at once, compressed
+FETCH_BYTES_MAX = 1024 * 1024  # of one partition at once, compressed
 SESSION_TIMEOUT_S = 10.0
 READ_AGAIN_AFTER_S = 5.0
 STUCK_AFTER_S = 60.0
@@ -120,7 +120,7 @@ def build(settings: WorkerSettings, appender: Appender) -> Any:
         broker_commit_interval=0.5,
         broker_max_poll_records=settings.poll_records_max,
         consumer_max_fetch_size=FETCH_BYTES_MAX,
-        stream_buffer_maxsize=4,
+        stream_buffer_maxsize=32,  # batches; when it is full Faust pauses, and aiokafka throws away what it has fetched
         stream_wait_empty=False,
         table_standby_replicas=0,
         web_enabled=False,
