@@ -30,6 +30,16 @@ from topics.log import Identity, Log, Stretch, TopicPartition, Watermarks, read_
 _AHEAD = (
     "SELECT _topic, _partition, max(_offset) + 1 FROM tapefold.raw_records WHERE RANGES GROUP BY _topic, _partition"
 )
+# Where a sink may be made to die (`TAPEFOLD_FAILPOINT`), in the order of a round.
+PLACES = (
+    "sink.before_intent",
+    "sink.after_intent",
+    "sink.before_insert",
+    "sink.after_insert",
+    "sink.after_verify",
+    "sink.before_commit",
+    "sink.after_commit",
+)
 
 
 class Logger(Protocol):

@@ -11,9 +11,17 @@ CAUSE: Layout = (
     ("cause_offset", "cause.offset", columns.uint64),
     ("cause_index", "cause.index", columns.uint32),
 )
+KNOWN: Layout = (("known_at", "known_ns", columns.time_ns), ("known_by", "known_by", columns.labels))
 TIMES: Layout = (
     ("event_at", "event_ns", columns.time_ns),
     ("received_at", "received_ns", columns.time_ns),
-    ("known_at", "known_ns", columns.time_ns),
-    ("known_by", "known_by", columns.labels),
+    *KNOWN,
 )
+PRICES_OF_BAR: Layout = (
+    ("open", "open_e6", columns.price),
+    ("high", "high_e6", columns.price),
+    ("low", "low_e6", columns.price),
+    ("close", "close_e6", columns.price),
+    ("volume", "volume_e4", columns.size),
+)
+REVISION: Layout = (("rev", "rev", columns.uint64), ("row_id", "row_id", columns.text))

@@ -4,7 +4,7 @@ The columns are named as in `clickhouse/migrations/`. A source with many tables 
 """
 
 from sinks import columns, layouts_asof, layouts_rest, layouts_tws, layouts_weather, layouts_webhook
-from sinks.layout_parts import CAUSE, TIMES, Layout
+from sinks.layout_parts import CAUSE, KNOWN, PRICES_OF_BAR, REVISION, TIMES, Layout
 
 DEAD = "dead"
 
@@ -91,18 +91,12 @@ LAYOUTS: dict[str, Layout] = {
     "bars_1m": (
         *_TICKER,
         ("minute", "minute_ns", columns.time_ns),
-        ("open", "open_e6", columns.price),
-        ("high", "high_e6", columns.price),
-        ("low", "low_e6", columns.price),
-        ("close", "close_e6", columns.price),
-        ("volume", "volume_e4", columns.size),
+        *PRICES_OF_BAR,
         ("trades", "trades", columns.uint32),
         *_QUOTES,
         ("closed", "closed", columns.flag),
-        ("known_at", "known_ns", columns.time_ns),
-        ("known_by", "known_by", columns.labels),
-        ("rev", "rev", columns.uint64),
-        ("row_id", "row_id", columns.text),
+        *KNOWN,
+        *REVISION,
     ),
     "gaps": (
         *_TICKER,

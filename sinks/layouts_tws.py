@@ -1,7 +1,7 @@
 """The tables of TWS bars, of what was fetched, of outages and of errors."""
 
 from sinks import columns
-from sinks.layout_parts import CAUSE, TIMES, Layout
+from sinks.layout_parts import CAUSE, KNOWN, PRICES_OF_BAR, REVISION, TIMES, Layout
 
 _FACT: Layout = (*TIMES, ("conn", "conn", columns.labels), *CAUSE)
 _ASKED: Layout = (
@@ -11,6 +11,7 @@ _ASKED: Layout = (
     ("bar_size", "bar_size", columns.labels),
     ("use_rth", "use_rth", columns.flag),
 )
+_BAR: Layout = (*PRICES_OF_BAR, ("average", "average_e6", columns.price), ("count", "count", columns.int64))
 _CODE: Layout = (
     ("reason", "reason", columns.labels),
     ("code", "code", columns.int64),
@@ -21,13 +22,7 @@ LAYOUTS: dict[str, Layout] = {
     "raw_tws_bars": (
         *_ASKED,
         ("end_at", "end_ns", columns.time_ns),
-        ("open", "open_e6", columns.price),
-        ("high", "high_e6", columns.price),
-        ("low", "low_e6", columns.price),
-        ("close", "close_e6", columns.price),
-        ("volume", "volume_e4", columns.size),
-        ("average", "average_e6", columns.price),
-        ("count", "count", columns.int64),
+        *_BAR,
         ("finished", "finished", columns.flag),
         ("told_by", "told_by", columns.labels),
         ("terms", "terms", columns.json_raw),
@@ -39,18 +34,10 @@ LAYOUTS: dict[str, Layout] = {
         ("what_to_show", "what_to_show", columns.labels),
         ("use_rth", "use_rth", columns.flag),
         ("minute", "minute_ns", columns.time_ns),
-        ("open", "open_e6", columns.price),
-        ("high", "high_e6", columns.price),
-        ("low", "low_e6", columns.price),
-        ("close", "close_e6", columns.price),
-        ("volume", "volume_e4", columns.size),
-        ("average", "average_e6", columns.price),
-        ("count", "count", columns.int64),
+        *_BAR,
         ("contents", "contents", columns.uint32),
-        ("known_at", "known_ns", columns.time_ns),
-        ("known_by", "known_by", columns.labels),
-        ("rev", "rev", columns.uint64),
-        ("row_id", "row_id", columns.text),
+        *KNOWN,
+        *REVISION,
         *CAUSE,
     ),
     "tws_units": (

@@ -11,22 +11,13 @@ import pytest
 from tcp_proxy import FaultyProxy
 
 from sinks.audit import contiguity
+from sinks.delivery import PLACES
 from sinks.tables import Tables
 from tapefold import wiring
 from tapefold.local.store.process import LocalStore
 from tapefold.settings import load_settings
 from topics.catalog import RAW_KALSHI_WS
 from topics.kafka import KafkaLog
-
-PLACES = (
-    "sink.before_intent",
-    "sink.after_intent",
-    "sink.before_insert",
-    "sink.after_insert",
-    "sink.after_verify",
-    "sink.before_commit",
-    "sink.after_commit",
-)
 
 
 class Arena:

@@ -9,8 +9,9 @@ import pytest
 
 from sinks.migrate import migrate
 from sinks.tables import Tables
+from topics.catalog import SINK_TOPICS
 from topics.events import Bar, Beat, BookTop, Cause, Coverage, GapRow, Trade
-from topics.log import Record
+from topics.log import MemoryLog, Record
 
 MIGRATIONS = Path(__file__).parents[2] / "clickhouse" / "migrations"
 T0_NS = 1_786_000_000_123_456_789
@@ -141,6 +142,14 @@ class Make:
 def make() -> Make:
     """The builder of events."""
     return Make()
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    """All topics of the sink, two partitions each."""
+    memory = MemoryLog()
+    memory.create({topic: {} for topic in SINK_TOPICS}, 2)
+    return memory
 
 
 @pytest.fixture

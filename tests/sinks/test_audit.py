@@ -8,19 +8,10 @@ from sink_rig import NOW_NS, RAW, Running, fill, killed_at, writer
 from sinks.audit import Finding, contiguity
 from sinks.checksum import ROW_HASH_SQL
 from sinks.tables import Tables
-from topics.catalog import SINK_TOPICS
 from topics.log import MemoryLog
 
 SQL = Path(__file__).parents[2] / "clickhouse"
 NOW = "2026-08-06 08:00:00"
-
-
-@pytest.fixture
-def log() -> MemoryLog:
-    """All topics of the sink, two partitions each."""
-    memory = MemoryLog()
-    memory.create({topic: {} for topic in SINK_TOPICS}, 2)
-    return memory
 
 
 @pytest.fixture

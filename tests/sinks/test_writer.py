@@ -22,21 +22,13 @@ from sink_rig import (
     writer,
 )
 
+from sinks.delivery import PLACES
 from sinks.migrate import migrate
 from sinks.tables import Tables
 from tapefold.local.store.process import LocalStore
-from topics.catalog import SINK_TOPICS
 from topics.log import MemoryLog
 
 MIGRATIONS = Path(__file__).parents[2] / "clickhouse" / "migrations"
-
-
-@pytest.fixture
-def log() -> MemoryLog:
-    """All topics of the sink, two partitions each."""
-    memory = MemoryLog()
-    memory.create({topic: {} for topic in SINK_TOPICS}, 2)
-    return memory
 
 
 @pytest.fixture
@@ -90,17 +82,6 @@ def test_positions_belong_to_a_sink(tables: Tables, log: MemoryLog) -> None:
         running.drained()
     answer = tables.query_rows("SELECT sink, sum(rows) FROM tapefold.sink_commits GROUP BY sink ORDER BY sink")
     assert [("main", 4), ("other", 4)] == [tuple(row) for row in answer.rows]
-
-
-PLACES = (
-    "sink.before_intent",
-    "sink.after_intent",
-    "sink.before_insert",
-    "sink.after_insert",
-    "sink.after_verify",
-    "sink.before_commit",
-    "sink.after_commit",
-)
 
 
 @pytest.mark.parametrize("passings", [1, 2])
