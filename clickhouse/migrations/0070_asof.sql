@@ -27,6 +27,19 @@ ORDER BY (policy_id, version)
 SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'As-of policies, every version; the first telling of a version stands';
 
+-- The stations of the weather series: written by every `tapefold migrate` from the registry of the code.
+CREATE TABLE IF NOT EXISTS tapefold.weather_stations
+(
+    station LowCardinality(String) COMMENT 'station, such as KMIA',
+    standard_offset_s Int64 COMMENT 'seconds that its standard time is ahead of UTC',
+    series_tickers Array(String) COMMENT 'weather series that settle on it',
+    registry_version UInt32 COMMENT 'version of the registry that says so'
+)
+ENGINE = ReplacingMergeTree(registry_version)
+ORDER BY station
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
+COMMENT 'Stations of the weather series, and their standard time';
+
 CREATE TABLE IF NOT EXISTS tapefold.mos_asof
 (
     station LowCardinality(String) COMMENT 'station, such as KMIA',
@@ -163,20 +176,9 @@ FROM tapefold.mos_asof_journal FINAL;
 
 -- t: facts known later are not seen. clock: `tape`, each station's tape has come as far as it has; `given`, it has come to t.
 CREATE VIEW IF NOT EXISTS tapefold_api.mos_asof_computed
+COMMENT 'Parameters t, clock: what each policy answers from the facts known by t; mos_asof_from_facts and mos_asof_known read it'
 AS WITH stations AS (
-    SELECT * FROM VALUES('station String, standard_offset_s Int64, series_tickers Array(String)',
-        ('KATL', -18000, ['KXHIGHTATL']), ('KAUS', -21600, ['HIGHAUS', 'KXHIGHAUS']),
-        ('KBOS', -18000, ['KXHIGHTBOS']), ('KDCA', -18000, ['KXHIGHTDC']),
-        ('KDEN', -25200, ['KXDENHIGH', 'KXHIGHDEN']), ('KDFW', -21600, ['KXHIGHTDAL']),
-        ('KEWR', -18000, ['KXHIGHTEWR']), ('KHOU', -21600, ['KXHIGHTHOU']),
-        ('KLAS', -28800, ['KXHIGHTLV']), ('KLAX', -28800, ['KXHIGHLAX']),
-        ('KMDW', -21600, ['HIGHCHI', 'KXHIGHCHI', 'KXLOWTCHI']), ('KMIA', -18000, ['HIGHMIA', 'KXHIGHMIA']),
-        ('KMSP', -21600, ['KXHIGHTMIN']), ('KMSY', -21600, ['KXHIGHTNOLA']),
-        ('KNYC', -18000, ['HIGHNY', 'KXHIGHNY', 'KXLOWTNYC']), ('KOKC', -21600, ['KXHIGHTOKC']),
-        ('KPHL', -18000, ['KXHIGHPHIL']), ('KPHX', -25200, ['KXHIGHTPHX']),
-        ('KSAN', -28800, ['KXHIGHTSAN']), ('KSAT', -21600, ['KXHIGHTSATX']),
-        ('KSDF', -18000, ['KXHIGHTSDF']), ('KSEA', -28800, ['KXHIGHTSEA']),
-        ('KSFO', -28800, ['KXHIGHTSFO']), ('KTTN', -18000, ['KXHIGHTTTN']))
+    SELECT station, standard_offset_s, series_tickers FROM tapefold.weather_stations FINAL
 ),
 -- one row per content of a maximum or minimum: its earliest telling
 told AS (
