@@ -20,10 +20,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from stream_processors.pipeline import Batch, States
 from topics.catalog import FACT_FORECAST, FACT_POLICY
-from topics.climate_day import NS_PER_DAY, ZONE_BY_STATION, from_iso
+from topics.climate_day import ZONE_BY_STATION, from_iso
 from topics.codec import encode
 from topics.events import Cause
 from topics.policies import Policy
+from topics.units import NS_PER_DAY
 from topics.weather import Forecast, ForecastRun
 
 # model: cycles (UTC hours), horizon in half days, hours until it is known

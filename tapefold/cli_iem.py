@@ -16,8 +16,8 @@ from tapefold.simulators.iem.archive import Archive
 from tapefold.simulators.iem.faults import KINDS, Faults, Kind, read_scenario
 from tapefold.simulators.iem.generated import Chances, Generated
 from tapefold.simulators.iem.server import Simulator, serve
-from topics.iem import MODELS, NS_PER_DAY
-from topics.units import NS_PER_S
+from topics.iem import MODELS
+from topics.units import NS_PER_DAY, NS_PER_S
 
 StateDir = Annotated[Path, typer.Option("--state-dir", help="Folder of the broker, the store and the agents' states.")]
 Chance = Annotated[float, typer.Option(help="Chance of each, from 0 to 1.")]

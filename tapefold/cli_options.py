@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tapefold.simulators.kalshi.faults import REST_KINDS
+from topics.units import NS_PER_S
 
 StateDir = Annotated[Path, typer.Option("--state-dir", help="Folder of the broker, the store and the agents' states.")]
 Speed = Annotated[str, typer.Option(help="Recorded seconds per second: a number such as 1 or 60, or max.")]
@@ -52,7 +53,7 @@ def time_ns_of(text: str | None, option: str) -> int | None:
 
 def time_text_of(time_ns: int) -> str:
     """Nanoseconds since the epoch as a time in UTC, exact."""
-    seconds, rest_ns = divmod(time_ns, 1_000_000_000)
+    seconds, rest_ns = divmod(time_ns, NS_PER_S)
     return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{rest_ns:09d}Z"
 
 

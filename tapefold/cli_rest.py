@@ -9,10 +9,10 @@ from producers.kalshi.rest.recorder import Span
 from tapefold import begin, services_rest, wiring
 from tapefold.cli_options import StateDir
 from tapefold.settings import DEFAULT_STATE_DIR
+from topics.units import NS_PER_S
 
 _DAY = "%Y-%m-%d"
 _S_PER_DAY = 86_400
-_NS_PER_S = 1_000_000_000
 
 
 def run(
@@ -29,7 +29,7 @@ def run(
     settings = begin.service("rest")
     span: Span | None = None
     if since is not None:
-        end_s = wiring.now_ns() // _NS_PER_S if until is None else _seconds(until) + _S_PER_DAY
+        end_s = wiring.now_ns() // NS_PER_S if until is None else _seconds(until) + _S_PER_DAY
         if end_s <= _seconds(since):
             raise typer.BadParameter(f"expected a day not before --from, was {until}", param_hint="--to")
         span = Span(_seconds(since), end_s)

@@ -18,9 +18,9 @@ from tapefold.webhook import serving
 from tapefold.webhook.redrive import letters, redrive
 from topics.catalog import RAW_WEBHOOK
 from topics.errors import Refused, SettingsError
+from topics.units import NS_PER_S
 
 app = typer.Typer(no_args_is_help=True, help="Markers and dead letters of the webhook receiver.")
-_NS_PER_S = 1_000_000_000
 
 
 @app.command("marker")
@@ -131,7 +131,7 @@ def simulate(  # noqa: PLR0917  # each is a flag
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         source = deliveries(seed, chosen, mix, bodies)
-        report = await run(url, plan, source, now_s=lambda: wiring.now_ns() // _NS_PER_S, stop=stop)
+        report = await run(url, plan, source, now_s=lambda: wiring.now_ns() // NS_PER_S, stop=stop)
         typer.echo(json.dumps(report.summary()))
         if report.unexpected or report.given_up:
             raise typer.Exit(1)

@@ -10,20 +10,10 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from topics.domains import STATION_BY_SERIES, ZONE_BY_STATION
-from topics.units import NS_PER_S
+from topics.stations import standard_offset_s
+from topics.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_S
 
-S_PER_DAY = 86_400
-NS_PER_DAY = S_PER_DAY * NS_PER_S
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-
-
-@lru_cache(maxsize=4_096)  # stations of a network x years
-def standard_offset_s(zone: str, year: int) -> int:
-    """Seconds that standard time of `zone` is ahead of UTC in `year`. Raises ZoneInfoNotFoundError."""
-    winter = datetime(year, 1, 15, 12, tzinfo=ZoneInfo(zone))
-    offset, summer = winter.utcoffset(), winter.dst()
-    assert offset is not None and summer is not None  # noqa: PT018  # a ZoneInfo always tells both
-    return int((offset - summer).total_seconds())
 
 
 @lru_cache(maxsize=1_024)  # one entry per station
@@ -66,7 +56,7 @@ def from_iso(text: str) -> int:
 
 def utc_hour(event_ns: int) -> int:
     """The hour of the UTC day."""
-    return event_ns // NS_PER_S % S_PER_DAY // 3_600
+    return event_ns % NS_PER_DAY // NS_PER_HOUR
 
 
 def wall_ns(day: int, hour: int, zone: str) -> int:

@@ -11,16 +11,14 @@ The last two never exceed the receive stamp: what we hold is known.
 """
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Literal, NamedTuple, get_args
 
+from topics.climate_day import from_iso, iso
 from topics.events import KnownBy
-from topics.units import NS_PER_MINUTE
+from topics.stations import ZONES, standard_offset_s
+from topics.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S
 from topics.weather import Model, Seen
 
-NS_PER_HOUR = 60 * NS_PER_MINUTE
-NS_PER_DAY = 24 * NS_PER_HOUR
-_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 BASE_URL = "https://mesonet.agron.iastate.edu"
 MODELS: tuple[Model, ...] = get_args(Model)
 LABELS: dict[str, Model] = {model: model for model in MODELS} | {"AVN": "GFS", "ETA": "NAM"}
@@ -94,19 +92,10 @@ RUN_LAGS: dict[str, RunLag] = {
 # A climate report arrives seconds to minutes after the time in its header.
 REPORT_LAG_NS = 10 * NS_PER_MINUTE
 
-# Hours to add to UTC for local standard time, all year: climate days know no daylight saving (NWS Instruction 10-1004).
-STANDARD_OFFSET_H: dict[str, int] = {
-    **dict.fromkeys(
-        ("KNYC", "KMIA", "KPHL", "KATL", "KBOS", "KDCA", "KTTN", "KEWR", "KSDF", "KLGA", "KJFK", "KDTW", "KCLT"), -5
-    ),
-    **dict.fromkeys(
-        ("KMDW", "KORD", "KAUS", "KDFW", "KMSP", "KHOU", "KIAH", "KMSY", "KOKC", "KSAT", "KSTL", "KBNA"), -6
-    ),
-    **dict.fromkeys(("KDEN", "KPHX", "KSLC", "KABQ", "KBOI"), -7),
-    **dict.fromkeys(("KLAX", "KSFO", "KSEA", "KLAS", "KSAN", "KPDX", "KSAC"), -8),
-}
+# Seconds to add to UTC for local standard time, all year: climate days know no daylight saving (NWS Instruction 10-1004).
+STANDARD_OFFSET_S: dict[str, int] = {station: standard_offset_s(zone, 2026) for station, zone in ZONES.items()}
 # Where the station is not listed: beyond these nobody in a state of the US is (Puerto Rico -4, Hawaii -10).
-OFFSET_MAX_H, OFFSET_MIN_H = -4, -10
+OFFSET_MAX_S, OFFSET_MIN_S = -4 * 3_600, -10 * 3_600
 
 
 def era_of(model: str, run_ns: int) -> Era | None:
@@ -164,12 +153,12 @@ def day_ends_ns(station: str, day: str) -> tuple[int, int]:
 
     Raises ValueError for a day that is no ISO day.
     """
-    after_ns = (date.fromisoformat(day).toordinal() - _EPOCH_ORDINAL + 1) * NS_PER_DAY
-    offset_h = STANDARD_OFFSET_H.get(station)
-    east, west = (OFFSET_MAX_H, OFFSET_MIN_H) if offset_h is None else (offset_h, offset_h)
-    return after_ns - east * NS_PER_HOUR, after_ns - west * NS_PER_HOUR
+    after_ns = (from_iso(day) + 1) * NS_PER_DAY
+    offset_s = STANDARD_OFFSET_S.get(station)
+    east_s, west_s = (OFFSET_MAX_S, OFFSET_MIN_S) if offset_s is None else (offset_s, offset_s)
+    return after_ns - east_s * NS_PER_S, after_ns - west_s * NS_PER_S
 
 
 def day_of(time_ns: int) -> str:
     """The ISO day of a moment since 1970, UTC."""
-    return date.fromordinal(_EPOCH_ORDINAL + time_ns // NS_PER_DAY).isoformat()
+    return iso(time_ns // NS_PER_DAY)

@@ -7,6 +7,8 @@ A CLI code is a station's id without its first letter; `issuedby=MDW` is product
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -53,6 +55,18 @@ _ZONES = {
     "America/Denver": ("KDEN",),
     "America/Phoenix": ("KPHX",),
     "America/Kentucky/Louisville": ("KSDF",),
+}
+# Stations of model output and climate reports that no series settles on.
+_OTHER_ZONES = {
+    _EASTERN: ("KLGA", "KJFK", "KCLT"),
+    _CENTRAL: ("KORD", "KIAH", "KSTL", "KBNA"),
+    _PACIFIC: ("KPDX", "KSAC"),
+    "America/Denver": ("KSLC", "KABQ"),
+    "America/Detroit": ("KDTW",),
+    "America/Boise": ("KBOI",),
+}
+ZONES: dict[str, str] = {
+    icao: zone for zones in (_ZONES, _OTHER_ZONES) for zone, icaos in zones.items() for icao in icaos
 }
 STATIONS: dict[str, Station] = {icao: Station(icao, zone) for zone, icaos in _ZONES.items() for icao in icaos}
 
@@ -101,6 +115,15 @@ _OVERRIDE = re.compile(r"([A-Z0-9]+)=([A-Z][A-Z0-9]{3})@([A-Za-z_+\-/0-9]+)(?::(
 def is_weather(series_ticker: str) -> bool:
     """Whether the name is one of a daily temperature series, known to us or not."""
     return series_ticker in SERIES or _WEATHER_NAME.fullmatch(series_ticker) is not None
+
+
+@lru_cache(maxsize=4_096)  # stations of a network x years
+def standard_offset_s(zone: str, year: int) -> int:
+    """Seconds that standard time of `zone` is ahead of UTC in `year`. Raises ZoneInfoNotFoundError."""
+    winter = datetime(year, 1, 15, 12, tzinfo=ZoneInfo(zone))
+    offset, summer = winter.utcoffset(), winter.dst()
+    assert offset is not None and summer is not None  # noqa: PT018  # a ZoneInfo always tells both
+    return int((offset - summer).total_seconds())
 
 
 def resolve(

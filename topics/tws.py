@@ -10,9 +10,7 @@ from typing import Literal
 from msgspec import Raw, Struct
 
 from topics.events import Cause, Int64, KnownBy
-from topics.units import NS_PER_MINUTE, NS_PER_S
-
-_NS_PER_HOUR = 60 * NS_PER_MINUTE
+from topics.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S
 
 # Bar sizes below a day, as TWS spells them; a day's bar has no start that UTC could name.
 BAR_SIZES_NS: dict[str, int] = {
@@ -20,8 +18,8 @@ BAR_SIZES_NS: dict[str, int] = {
     **{f"{count} secs": count * NS_PER_S for count in (5, 10, 15, 30)},
     "1 min": NS_PER_MINUTE,
     **{f"{count} mins": count * NS_PER_MINUTE for count in (2, 3, 5, 10, 15, 20, 30)},
-    "1 hour": _NS_PER_HOUR,
-    **{f"{count} hours": count * _NS_PER_HOUR for count in (2, 3, 4, 8)},
+    "1 hour": NS_PER_HOUR,
+    **{f"{count} hours": count * NS_PER_HOUR for count in (2, 3, 4, 8)},
 }
 WhatToShow = Literal["TRADES", "MIDPOINT", "BID", "ASK", "BID_ASK", "ADJUSTED_LAST"]
 

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 from producers.iem.look import Kind
 from topics.catalog import RAW_IEM_CLI, RAW_IEM_MOS
-from topics.iem import NS_PER_DAY, NS_PER_HOUR, day_of
-from topics.units import NS_PER_MINUTE
+from topics.iem import day_of
+from topics.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
 
 MOS_PATH = "/cgi-bin/request/mos.py"
 YEAR_PATH = "/json/cli.py"

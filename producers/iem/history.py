@@ -15,7 +15,8 @@ from producers.iem.live import outgoing
 from producers.iem.look import Reply, outcome, runs
 from producers.publish import Outgoing
 from topics.catalog import H_LAG_NS
-from topics.iem import NS_PER_DAY, NS_PER_HOUR, day_of, scheduled
+from topics.iem import day_of, scheduled
+from topics.units import NS_PER_DAY, NS_PER_HOUR
 
 ATTEMPTS_MAX = 8
 LACKING_MAX = 3

@@ -15,8 +15,8 @@ from producers.iem.ask import Ask
 from producers.iem.look import Reply, outcome, outcome_of_run
 from producers.publish import Outgoing
 from topics.catalog import H_ABSENT_NS, H_SEEN, H_STATUS, H_URL
-from topics.iem import NS_PER_HOUR, scheduled
-from topics.units import NS_PER_MINUTE
+from topics.iem import scheduled
+from topics.units import NS_PER_HOUR, NS_PER_MINUTE
 from topics.weather import Seen
 
 EARLIEST_NS = 30 * NS_PER_MINUTE  # no run of any model is out sooner after its nominal time

@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from topics.errors import SettingsError, TapefoldError
+from topics.units import NS_PER_S
 
 Scheme = Literal["standard", "stripe"]
 Why = Literal[
@@ -120,7 +121,7 @@ def unverified(scheme: Scheme, headers: Headers, now_ns: int) -> Signed:
         event_id = _one_of(headers, b"webhook-id", b"svix-id").decode() if scheme == "standard" else None
     except (Rejected, UnicodeDecodeError):
         event_id = None
-    return Signed(event_id if event_id and is_id(event_id) else None, now_ns // 1_000_000_000)
+    return Signed(event_id if event_id and is_id(event_id) else None, now_ns // NS_PER_S)
 
 
 def is_id(text: str) -> bool:

@@ -19,14 +19,13 @@ from topics.asof import MissingReason
 from topics.climate_day import day_of, utc_hour
 from topics.events import Cause, KnownBy
 from topics.policies import Policy
-from topics.units import NS_PER_MS, NS_PER_S
+from topics.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MS, NS_PER_S
 from topics.weather import Forecast
 
 REASONS: tuple[MissingReason, ...] = get_args(MissingReason)
 _RANK: dict[str, int] = {reason: rank for rank, reason in enumerate(REASONS)}
 _CHOSEN = 8  # above every reason
 _WEIGHT_BITS = 36
-_HOUR_NS = 3_600 * NS_PER_S
 
 REVISIONS_MAX = 32  # of one value of one run; a service that changes its mind more often loses the earliest
 RUNS_MAX = 512  # that speak of one day: an hourly model with a horizon of ten days has 240
@@ -91,7 +90,7 @@ def value_of(forecast: Forecast, offset_s: int) -> Value | None:
     offset_s: what the station's standard time is ahead of UTC.
     """
     event_ns, run_ns = forecast.event_ns, forecast.run_ns
-    slot = _SLOT_BY_HOUR.get(utc_hour(event_ns)) if event_ns % _HOUR_NS == 0 else None
+    slot = _SLOT_BY_HOUR.get(utc_hour(event_ns)) if event_ns % NS_PER_HOUR == 0 else None
     if slot is None or event_ns <= run_ns:
         return None
     cause = forecast.cause
@@ -213,16 +212,16 @@ def _chosen(run_ns: int, known: tuple[list[Known], list[Known]], needed: int, as
     used = [entry for entry in held if entry is not None]
     tmax, tmin = held
     return Answer(
-        ((_CHOSEN + run_ns // _HOUR_NS) << _WEIGHT_BITS) + min(weight, (1 << _WEIGHT_BITS) - 1),
+        ((_CHOSEN + run_ns // NS_PER_HOUR) << _WEIGHT_BITS) + min(weight, (1 << _WEIGHT_BITS) - 1),
         None,
         run_ns,
         max(entry[0] for entry in used),
         _KNOWN_BY[max(entry[1] for entry in used)],
         None if tmax is None else tmax[2].value_f,
         None if tmin is None else tmin[2].value_f,
-        (main[2].valid_ns - run_ns) // _HOUR_NS,
+        (main[2].valid_ns - run_ns) // NS_PER_HOUR,
         tuple(Cause(r.topic, r.partition, r.offset, r.place) for r in sorted(entry[2] for entry in used)),
     )
 
 
-_UNSAFE_SPAN_NS = 10 * 86_400 * NS_PER_S  # what is known later than this after a run adds nothing to an unsafe weight
+_UNSAFE_SPAN_NS = 10 * NS_PER_DAY  # what is known later than this after a run adds nothing to an unsafe weight

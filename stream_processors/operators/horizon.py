@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct, field
 
-from topics.climate_day import NS_PER_DAY
 from topics.policies import Policy
+from topics.units import NS_PER_DAY
 
 GAP_DAYS_MAX = 31  # a longer silence is a part of the archive that nobody loaded, or a wrong time stamp
 

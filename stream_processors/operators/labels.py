@@ -14,11 +14,11 @@ from typing import Literal, NamedTuple, TypeVar
 from msgspec import Struct, field
 
 from topics.asof import ClimateValue, Era, LabelReason, SettlementLabel
-from topics.climate_day import NS_PER_DAY, bounds_ns, iso, wall_ns
+from topics.climate_day import bounds_ns, iso, wall_ns
 from topics.domains import WEATHER_SERIES, series_of
 from topics.events import Cause, KnownBy
 from topics.kalshi_rest import Settlement
-from topics.units import NS_PER_MS
+from topics.units import NS_PER_DAY, NS_PER_MS
 from topics.weather import Climate
 
 Measure = Literal["high", "low"]

@@ -9,7 +9,8 @@ import pytest
 from stack import ask
 
 from tapefold.simulators.iem.generated import Chances, Generated
-from topics.iem import NS_PER_DAY, scheduled
+from topics.iem import scheduled
+from topics.units import NS_PER_DAY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

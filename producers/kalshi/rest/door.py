@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from producers.kalshi.auth import Signer
+from topics.units import NS_PER_MS
 
 TIMEOUT_S = 10.0
-_NS_PER_MS = 1_000_000
 
 
 class Answer(NamedTuple):
@@ -54,7 +54,7 @@ class Door:
     async def get(self, path: str) -> Answer:
         """Ask for a path below the API's root, with its query. Raises NoAnswer."""
         url = self._root + path
-        headers = {} if self._signer is None else self._signer.headers("GET", url, self._now_ns() // _NS_PER_MS)
+        headers = {} if self._signer is None else self._signer.headers("GET", url, self._now_ns() // NS_PER_MS)
         try:
             response = await self._client.get(self._host + url, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -21,6 +21,7 @@ from topics import catalog, stations
 from topics.domains import WEATHER_SERIES
 from topics.errors import Unavailable
 from topics.log import Appender
+from topics.units import NS_PER_S
 
 SOURCE = "kalshi.rest"
 EDGE_CACHE_S = 15.0  # public answers may be this old: asking sooner brings the same
@@ -234,7 +235,7 @@ class Recorder:
         part.replace(self._path)
 
     def _now_s(self) -> int:
-        return self._now_ns() // 1_000_000_000
+        return self._now_ns() // NS_PER_S
 
 
 async def _until(stop: asyncio.Event) -> None:

@@ -13,8 +13,7 @@ from msgspec import Struct
 from stream_processors.envelope import Headers, envelope_of, stamp_ns
 from topics.catalog import H_ABSENT_NS, H_LAG_NS, H_SEEN, H_STATUS, H_URL
 from topics.errors import BadRecord
-from topics.iem import NS_PER_DAY
-from topics.units import NS_PER_S
+from topics.units import NS_PER_DAY, NS_PER_S
 from topics.weather import Seen
 
 _URL_CHARS_MAX = 4_096

@@ -17,7 +17,8 @@ from stream_processors.parsers.iem.answer import Answer, Unfit, answer_of, diges
 from stream_processors.parsers.iem.table import Cell, NoTable, Row
 from topics.errors import BadRecord
 from topics.events import Cause
-from topics.iem import NS_PER_HOUR, day_ends_ns, day_of, known_of_report
+from topics.iem import day_ends_ns, day_of, known_of_report
+from topics.units import NS_PER_HOUR
 from topics.weather import Climate, ClimateYear, YearReason
 
 Said = Climate | ClimateYear | Unfit

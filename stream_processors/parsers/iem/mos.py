@@ -11,7 +11,8 @@ from stream_processors.parsers.iem.answer import Answer, Unfit, answer_of, diges
 from stream_processors.parsers.iem.table import NoTable, Row, Table
 from topics.errors import BadRecord
 from topics.events import Cause, KnownBy
-from topics.iem import LABELS, NS_PER_DAY, NS_PER_HOUR, RUN_LAGS, known_of_run, promised, scheduled
+from topics.iem import LABELS, RUN_LAGS, known_of_run, promised, scheduled
+from topics.units import NS_PER_DAY, NS_PER_HOUR
 from topics.weather import Forecast, ForecastRun, Model, RunReason
 
 Said = Forecast | ForecastRun | Unfit

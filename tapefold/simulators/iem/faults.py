@@ -10,6 +10,7 @@ import msgspec
 
 from stream_processors.parsers.iem.answer import time_ns
 from topics.errors import Refused
+from topics.units import NS_PER_S
 
 Kind = Literal[
     "429",  # too many requests; no Retry-After comes with it
@@ -95,7 +96,7 @@ class Counters:
     def seen(self, path: str, now_ns: int) -> int:
         """Count a request; returns how many this second of the tape has had, this one included."""
         self.requests[path] += 1
-        second = now_ns // 1_000_000_000
+        second = now_ns // NS_PER_S
         self.second = (second, self.second[1] + 1 if self.second[0] == second else 1)
         self.most = max(self.most, self.second[1])
         return self.second[1]

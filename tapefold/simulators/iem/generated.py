@@ -14,16 +14,15 @@ from zoneinfo import ZoneInfo
 
 from tapefold.simulators.iem.holdings import Product, Row, Run
 from tapefold.simulators.iem.texts import Report, row_of, text_of
-from topics.iem import NS_PER_DAY, NS_PER_HOUR, STANDARD_OFFSET_H, day_of, promised, scheduled
-from topics.units import NS_PER_MINUTE, NS_PER_S
+from topics.iem import STANDARD_OFFSET_S, day_of, promised, scheduled
+from topics.stations import ZONES
+from topics.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S
 
 _LAG_H = {"GFS": 3.7, "MEX": 4.6, "NAM": 2.8, "LAV": 0.9, "NBS": 1.1, "NBE": 1.15}
 _JITTER_MEAN_MIN = 4.0
 _LATE_NS = 3 * NS_PER_HOUR
 _CORRECTED_AFTER_NS = NS_PER_HOUR
 _PRELIMINARY_H, _FINAL_H = 16.5, 25.3  # hours after the standard midnight with which a day begins
-_ZONES = {-5: "America/New_York", -6: "America/Chicago", -7: "America/Denver", -8: "America/Los_Angeles"}
-_OWN_ZONES = {"KPHX": "America/Phoenix"}
 _SHORT = {"GFS", "NAM", "MEX"}
 
 
@@ -51,9 +50,9 @@ class Generated:
     """Stations with a known standard offset only. Raises ValueError for others."""
 
     def __init__(self, stations: Sequence[str], *, seed: int, chances: Chances) -> None:
-        unknown = [station for station in stations if station not in STANDARD_OFFSET_H]
+        unknown = [station for station in stations if station not in STANDARD_OFFSET_S]
         if unknown:
-            raise ValueError(f"expected stations of {', '.join(sorted(STANDARD_OFFSET_H))}, was {', '.join(unknown)}")
+            raise ValueError(f"expected stations of {', '.join(sorted(STANDARD_OFFSET_S))}, was {', '.join(unknown)}")
         self._stations = tuple(sorted(stations))
         self._seed = seed
         self._chances = chances
@@ -103,13 +102,13 @@ class Generated:
         high, low = self.truth(station, number)
         so_far = high - rng.choice((0, 0, 0, 1, 2))
         corrected = rng.random() < self._chances.correction
-        start_ns = number * NS_PER_DAY - STANDARD_OFFSET_H[station] * NS_PER_HOUR
+        start_ns = number * NS_PER_DAY - STANDARD_OFFSET_S[station] * NS_PER_S
         issues = [(_PRELIMINARY_H, so_far, "preliminary", ""), (_FINAL_H, high, "final", "")]
         if corrected:
             issues.append((_FINAL_H + 3, high + 1, "final", "CCA"))
         for hours, told_high, kind, group in issues:
             issued_ns = start_ns + int(hours * NS_PER_HOUR) + rng.randrange(20) * NS_PER_MINUTE
-            zone = ZoneInfo(_OWN_ZONES.get(station) or _ZONES[STANDARD_OFFSET_H[station]])
+            zone = ZoneInfo(ZONES[station])
             report = Report(
                 station=station,
                 day=date.fromisoformat(day_of(number * NS_PER_DAY)),
@@ -129,7 +128,7 @@ class Generated:
         rng = self._rng(station, model, run_ns, valid_ns)
         lead_days = (valid_ns - run_ns) / NS_PER_DAY
         error = self._rng(station, model, run_ns, "error").gauss(0, 0.8 + 0.45 * lead_days)
-        local_ns = valid_ns + STANDARD_OFFSET_H[station] * NS_PER_HOUR
+        local_ns = valid_ns + STANDARD_OFFSET_S[station] * NS_PER_S
         number, hour = local_ns // NS_PER_DAY, local_ns % NS_PER_DAY / NS_PER_HOUR
         high, low = self.truth(station, number)
         share = 0.5 + 0.5 * math.cos(2 * math.pi * (hour - 15.5) / 24)

@@ -22,8 +22,8 @@ from stream_processors.parsers.iem.answer import time_ns
 from tapefold.simulators.iem import wire
 from tapefold.simulators.iem.faults import Counters, Faults, Kind
 from tapefold.simulators.iem.holdings import Holdings, Product, Row
-from topics.iem import LABELS, NS_PER_DAY, NS_PER_HOUR
-from topics.units import NS_PER_S
+from topics.iem import LABELS
+from topics.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_S
 
 HOST = "127.0.0.1"
 _MODELS = ("AVN", "ETA", "GFS", "LAV", "MEX", "NAM", "NBE", "NBS")

@@ -14,7 +14,8 @@ from producers.iem.look import Reply, outcome, outcome_of_run
 from producers.iem.throttle import Throttle
 from producers.iem.turns import Turns
 from topics.catalog import RAW_IEM_CLI, RAW_IEM_MOS
-from topics.iem import ERAS, NS_PER_DAY, NS_PER_HOUR, day_of, promised, scheduled
+from topics.iem import ERAS, day_of, promised, scheduled
+from topics.units import NS_PER_DAY, NS_PER_HOUR
 
 S = 10**9
 RUN = 1_768_478_400 * S  # 2026-01-15 12:00Z

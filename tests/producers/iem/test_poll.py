@@ -19,8 +19,9 @@ from tapefold.simulators.iem.generated import Chances, Generated
 from tapefold.simulators.iem.server import Simulator, serve
 from topics.catalog import DEAD, RAW_IEM_CLI, RAW_IEM_MOS
 from topics.codec import decode_fact
-from topics.iem import NS_PER_DAY, NS_PER_HOUR, scheduled
+from topics.iem import scheduled
 from topics.log import MemoryLog
+from topics.units import NS_PER_DAY, NS_PER_HOUR
 from topics.weather import Climate, Forecast, ForecastRun
 
 S = 10**9

@@ -8,8 +8,9 @@ from stream_processors.registry import PARSERS, Told
 from topics.catalog import RAW_IEM_CLI, RAW_IEM_MOS
 from topics.errors import BadRecord
 from topics.events import Cause
-from topics.iem import NS_PER_DAY, NS_PER_HOUR, promised
+from topics.iem import promised
 from topics.log import Record
+from topics.units import NS_PER_DAY, NS_PER_HOUR
 from topics.weather import Climate, ClimateYear, Forecast, ForecastRun
 
 S = 10**9

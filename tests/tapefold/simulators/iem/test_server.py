@@ -19,8 +19,8 @@ from tapefold.simulators.iem.generated import Chances, Generated
 from tapefold.simulators.iem.server import Simulator, serve
 from topics.catalog import RAW_IEM_CLI, RAW_IEM_MOS
 from topics.events import Cause
-from topics.iem import NS_PER_DAY, NS_PER_HOUR
 from topics.log import Record
+from topics.units import NS_PER_DAY, NS_PER_HOUR
 from topics.weather import Climate, Forecast, ForecastRun
 
 S = 10**9
