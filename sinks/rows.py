@@ -102,6 +102,9 @@ _ROW_TOPICS: dict[str, tuple[Decode, tuple[str, ...]]] = {
     catalog.GAPS: (decode_gap_row, ("gaps",)),
     catalog.DEAD: (decode_dead, (DEAD,)),
 }
+FOLDED_TABLES = frozenset(  # made of facts alone, by the fold
+    table for topic, (_, tables) in _ROW_TOPICS.items() if catalog.BY_NAME[topic].group == "derived" for table in tables
+)
 _REFUSED = (ValueError, OverflowError, TypeError)  # what a column maker raises; pyarrow's errors are among them
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)  # TypeError: a null value
 

@@ -5,29 +5,27 @@ parts, each with partitions of its own, do the whole between them: each is shown
 falls into its partitions, and skips before parsing what it can tell by the record's key.
 """
 
-from collections.abc import Collection, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from stream_processors.ingest import ingest
 from stream_processors.outputs import Output
-from stream_processors.pipeline import Batch, States
+from stream_processors.stages import Fold
 from topics.catalog import FOLD_TOPICS, RAW_KALSHI_WS
 from topics.domains import domain_of
 from topics.log import Record, partition_of
 
+ENCODE_EVERY = 200_000  # facts between two encodings of the states that changed: no crash waits for them here
+
 
 class Part:
-    """The fold of the fact partitions `own`, of `partitions` in all; its states live in `store`, by key."""
+    """The fold of the fact partitions `own`, of `partitions` in all."""
 
-    def __init__(
-        self,
-        own: Collection[int],
-        partitions: int,
-        store: MutableMapping[str, bytes] | None = None,
-    ) -> None:
+    def __init__(self, own: Collection[int], partitions: int) -> None:
         self._own = frozenset(own)
         self._partitions = partitions
-        self._store: MutableMapping[str, bytes] = {} if store is None else store
-        self._states: dict[int, States] = {}
+        self._stored: dict[str, bytes] = {}
+        self._fold = Fold(partitions, lambda _, key: self._stored.get(key))
+        self._folded = dict.fromkeys(own, 0)
         self._offsets: dict[tuple[str, int], int] = {}
 
     def raw(self, topic: str, partition: int, records: Sequence[Record]) -> Iterator[Record]:
@@ -42,16 +40,15 @@ class Part:
             if record.topic in FOLD_TOPICS:
                 facts.setdefault((record.topic, record.partition), []).append(record)
         for (fact_topic, number), batch in facts.items():
-            yield from self.facts(fact_topic, number, ((record.offset, record.value) for record in batch))
+            yield from self.facts(fact_topic, number, [(record.offset, record.value) for record in batch])
 
-    def facts(self, topic: str, partition: int, values: Iterable[tuple[int, bytes]]) -> Iterator[Record]:
+    def facts(self, topic: str, partition: int, values: Sequence[tuple[int, bytes]]) -> Iterator[Record]:
         """Take one batch (offset, value) of a fact partition of ours; yields the rows, as records of their topics."""
-        states = self._states.get(partition)
-        if states is None:
-            states = self._states[partition] = States(self._store.get)
-        batch = Batch(states, topic, partition, self._partitions)
-        outputs = batch.fold(values)
-        self._store.update(states.encoded())
+        outputs = self._fold.fold(topic, partition, values)
+        self._folded[partition] += len(values)
+        if self._folded[partition] >= ENCODE_EVERY:
+            self._stored.update(self._fold.encoded(partition))
+            self._folded[partition] = 0
         for output in outputs:
             record = self._appended(output, partition)
             if record is not None:

@@ -70,23 +70,27 @@ class Fold:
         progress: dict[int, dict[str, int]] = {}
         for batch in batches:
             number = batch.partition
-            fold = Batch(self._states_of(number), batch.topic, number, self._partitions)
-            outputs += fold.fold((record.offset, record.value) for record in batch.value)
+            outputs += self.fold(batch.topic, number, ((record.offset, record.value) for record in batch.value))
             progress.setdefault(number, {})[progress_key(batch.topic, number)] = batch.value[-1].offset + 1
         return Done(outputs, {number: self._pairs(number, ends) for number, ends in progress.items()})
+
+    def fold(self, topic: str, number: int, values: Iterable[tuple[int, bytes | None]]) -> list[Output]:
+        """Rows of one batch of (offset, value) of a fact partition; its states are kept, and changed since `encoded`."""
+        if number not in self._states:
+            self._states[number] = States(lambda key: self._load(number, key))
+        return Batch(self._states[number], topic, number, self._partitions).fold(values)
+
+    def encoded(self, number: int) -> dict[str, bytes]:
+        """The states of a partition number that changed since the last call, by key."""
+        return self._states[number].encoded()
 
     def forget(self, numbers: Iterable[int] | None = None) -> None:
         """What is kept of these partition numbers (of all) is no longer what is stored: load it anew."""
         for number in list(self._states if numbers is None else numbers):
             self._states.pop(number, None)
 
-    def _states_of(self, number: int) -> States:
-        if number not in self._states:
-            self._states[number] = States(lambda key: self._load(number, key))
-        return self._states[number]
-
     def _pairs(self, number: int, progress: dict[str, int]) -> Pairs:
-        encoded = self._states[number].encoded()
+        encoded = self.encoded(number)
         encoded.update({key: b"%d" % end for key, end in progress.items()})
         return [(key.encode(), value) for key, value in sorted(encoded.items(), key=_rank)]
 

@@ -19,23 +19,31 @@ app = typer.Typer()
 def replay(  # noqa: PLR0917  # each is a flag
     since: Annotated[
         str | None,
-        typer.Option("--from", help="Keep and compare rows from this event time on, such as 2025-04-04T12:00Z."),
+        typer.Option(
+            "--from", help="Play the tape at --speed, and compare rows, from this time on: 2025-04-04T12:00Z."
+        ),
     ] = None,
-    until: Annotated[str | None, typer.Option("--to", help="Keep and compare rows before this event time.")] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--to", help="Up to this time. The tape ends there; with --check the rest is folded to compare."),
+    ] = None,
     topics: Annotated[
         str | None, typer.Option(help="raw (the default), facts, or names of topics of one kind.")
     ] = None,
     speed: Speed = "max",
     generation: Annotated[
         str | None,
-        typer.Option(help="Keep the tables, as database tapefold_gen_NAME; an earlier one of the name goes."),
+        typer.Option(help="Keep the rows, as tables of database tapefold_gen_NAME; an earlier one of the name goes."),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Compare with the live rows; exit 1 when any differs.")
     ] = False,
     state_dir: StateDir = DEFAULT_STATE_DIR,
 ) -> None:
-    """Fold the tape again beside the live tables; --check compares row by row. All before --from is folded too."""
+    """Fold the tape again beside the live tables; --check compares row by row.
+
+    All before --from is folded too, as fast as can be, for rows depend on it. The tape's time is that of receipt.
+    """
     settings = load_settings()
     folder = folder_of(state_dir, settings)
     request = replay_check.Request(

@@ -16,7 +16,8 @@ from workload import PARTITIONS, Checksum
 
 from stream_processors.ingest import WATERMARK_TOPICS
 from stream_processors.replay import Part
-from tapefold.replay.workers import batches, cut_to_end, fold
+from tapefold.replay.pace import Leg, cut_to_end, stretches
+from tapefold.replay.workers import fold
 from topics.catalog import BARS_1M
 from topics.codec import decode_bar
 from topics.kafka import KafkaLog
@@ -30,7 +31,7 @@ def work(connection, bootstrap: str, own: tuple[int, ...]) -> None:
     last: dict[bytes, bytes] = {}
     connection.recv()
     began_s = 0.0
-    for stretch in batches(log, cut, None):
+    for stretch in stretches(log, Leg(cut)):
         began_s = began_s or time.monotonic()
         for row in fold(part, stretch):
             if row.topic == BARS_1M:

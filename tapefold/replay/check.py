@@ -11,12 +11,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from sinks.rows import FOLDED_TABLES
 from sinks.tables import Tables
 from tapefold import progress, wiring
 from tapefold.local import kafka as local_kafka
-from tapefold.replay import compare, workers
-from tapefold.replay.compare import Difference, Key, Window
-from tapefold.replay.workers import Counts, Cut, Workers
+from tapefold.replay import compare, pace, workers
+from tapefold.replay.compare import Difference, Key
+from tapefold.replay.pace import Cut, Leg, Window
+from tapefold.replay.workers import Counts, Workers
 from tapefold.settings import Settings
 from topics.catalog import FOLD_TOPICS, RAW_TOPICS, SINK_TOPICS
 from topics.errors import Refused
@@ -36,7 +38,8 @@ _Found = dict[tuple[str, Key], tuple[int, int]]  # (table, key) -> hash of the l
 class Request(Struct, frozen=True):
     """What to replay. topics: see `workers.topics_of`. generation: None drops the tables at the end.
 
-    window: rows of which event times are kept and compared; all before it is folded too, since rows depend on it.
+    window: what of the tape is played at `speed`, and rows of which event times are compared. All before it is folded
+    too, since rows depend on it; the tape ends with it, unless rows are compared with live ones, which know all of it.
     """
 
     topics: tuple[str, ...] = workers.EVERYTHING
@@ -82,22 +85,19 @@ class Replay:
         self._database = workers.database_of(request.generation or _DEFAULT_GENERATION)
         tables = compare.tables_of(self._store)
         of_facts = request.topics[0] in FOLD_TOPICS
-        self._tables = [table for table in tables if not of_facts or table.name in {"bars_1m", "books", "gaps"}]
+        self._tables = [table for table in tables if not of_facts or table.name in FOLDED_TABLES]
 
     def run(self) -> Report:
         """Replay into a generation, and compare it with the live tables if asked. Raises Refused, Unavailable."""
         store, request = self._store, self._request
         compare.create(store, self._database, self._tables)
         begun_s = time.monotonic()
-        cut = workers.cut_to_end(self._log, request.topics)
+        cut = pace.cut_to_end(self._log, request.topics)
         if request.check:
             settle(self._log, store, cut)
-        for (topic, number), (first, end) in sorted(cut.items()):
-            if first < end:
-                self._say(f"cut: {topic}-{number} [{first}, {end})")
         fold = Workers(self._tasks())
         try:
-            counts = fold.fold(cut)
+            counts = self._folded(fold, cut)
             seconds = time.monotonic() - begun_s
             found, moving = self._checked(fold, cut) if request.check else ({}, 0)
             by_name = {table.name: table for table in self._tables}
@@ -118,6 +118,18 @@ class Replay:
             if request.generation is None:
                 compare.drop(store, self._database)
 
+    def _folded(self, fold: Workers, cut: Cut) -> Counts:
+        """Fold the tape leg by leg, and say which offsets come at which pace."""
+        request, total = self._request, Counts()
+        for leg in pace.legs_of(self._log, cut, request.window, request.speed, to_end=request.check):
+            at = "as fast as can be" if leg.speed is None else f"at {leg.speed:g}x"
+            for (topic, number), (first, end) in sorted(leg.cut.items()):
+                self._say(f"cut: {topic}-{number} [{first}, {end}) {at}")
+            counts = fold.fold(leg)
+            total.records += counts.records
+            total.rows += counts.rows
+        return total
+
     def _tasks(self) -> list[workers.Task]:
         return workers.tasks(
             self._settings,
@@ -125,7 +137,6 @@ class Replay:
             wiring.partitions_of(self._log),
             database=self._database,
             tables=[table.name for table in self._tables],
-            speed=self._request.speed,
         )
 
     def _checked(self, fold: Workers, cut: Cut) -> tuple[_Found, int]:
@@ -133,13 +144,13 @@ class Replay:
         found = self._differing()
         sure: _Found = {}
         for _ in range(ROUNDS_MAX):
-            later = workers.cut_to_end(self._log, self._request.topics)
+            later = pace.cut_to_end(self._log, self._request.topics)
             more = {partition: (cut[partition][1], end) for partition, (_, end) in later.items()}
             if not found or not any(first < end for first, end in more.values()):
                 return found, 0
             time.sleep(ROUND_PAUSE_S)
             settle(self._log, self._store, later)
-            fold.fold(more)
+            fold.fold(Leg(more))
             cut, before, found = later, found, self._differing()
             sure = {row: hashes for row, hashes in found.items() if row in before and before[row][0] == hashes[0]}
             if len(sure) == len(found):

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from sinks.tables import DATABASE, Tables
+from tapefold.replay.pace import Window
 
 SHOWN_MAX = 20
 # Bronze and what is made of it alone, the latest beat (of any batch), and journals: which revisions were published on
@@ -54,7 +55,6 @@ class Difference(Struct, frozen=True):
 
 
 Key = tuple[str, ...]  # the values of a table's keys as text
-Window = tuple[int | None, int | None]  # event times [from, to) in nanoseconds
 EVERYTHING: Window = (None, None)
 
 

@@ -8,37 +8,33 @@ import multiprocessing
 import os
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sinks import rows
 from sinks.tables import Tables
 from stream_processors.replay import Part
 from tapefold import wiring
+from tapefold.replay.pace import Leg, stretches
 from tapefold.settings import Settings
-from topics.catalog import BY_NAME, CODE_VERSION, FACT_BOOK, FACT_POLICY, FOLD_TOPICS, H_RECEIVED_NS, RAW_TOPICS
-from topics.errors import Refused, TapefoldError, Unavailable
-from topics.kafka import KafkaLog
-from topics.log import Log, Record, Stretch, TopicPartition, stretches_of
+from topics import domains, stations
+from topics.catalog import BY_NAME, CODE_VERSION, FACT_BOOK, FACT_POLICY, FOLD_TOPICS, RAW_TOPICS
+from topics.errors import Refused, TapefoldError
+from topics.log import Record, Stretch
 
 GENERATION_PREFIX = "tapefold_gen_"
-READ_RECORDS_MAX = 20_000
-PACED_RECORDS_MAX = 1_000  # at a recorded pace little is due at a time
 FLUSH_ROWS_MAX = 50_000  # as the sink: one block of ClickHouse
-STILL_S = 60.0  # a partition that brings nothing for so long, before its cut, will not
+FLUSH_PACED_S = 1.0  # at a recorded pace rows can be queried so long after they were made
 WORKERS_MAX = 8
-_READ_WAIT_S = 0.2
-
-Cut = Mapping[TopicPartition, tuple[int, int]]  # the offsets [first, next) of each partition
 
 
 class Counts(Struct):
-    """Records that were read, and rows that were written."""
+    """Records that were read, and rows that were made of them."""
 
     records: int = 0
     rows: int = 0
@@ -49,7 +45,7 @@ EVERYTHING: tuple[str, ...] = (*RAW_TOPICS, FACT_POLICY)
 
 
 class Task(Struct, frozen=True):
-    """What one worker process is to do. own: its fact partitions. speed: recorded seconds per second, None: as fast as can be."""
+    """What one worker process is to do. own: its fact partitions."""
 
     settings: Settings
     state_dir: Path
@@ -57,7 +53,6 @@ class Task(Struct, frozen=True):
     partitions: int
     database: str
     tables: tuple[str, ...]
-    speed: float | None
 
 
 class WorkerFailed(TapefoldError):
@@ -89,13 +84,8 @@ def database_of(generation: str) -> str:
     return GENERATION_PREFIX + generation
 
 
-def cut_to_end(log: KafkaLog, topics: Sequence[str]) -> dict[TopicPartition, tuple[int, int]]:
-    """All that the log holds of the topics at this moment."""
-    return {partition: (marks.low, marks.high) for partition, marks in log.watermarks(topics).items()}
-
-
 class Workers:
-    """The processes that fold. Each keeps its states between cuts, so that a later cut continues an earlier one."""
+    """The processes that fold. Each keeps its states between legs, so that a later one continues an earlier one."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would inherit the threads of librdkafka
@@ -107,10 +97,10 @@ class Workers:
             theirs.close()
             self._workers.append((process, ours))
 
-    def fold(self, cut: Cut) -> Counts:
-        """Fold these offsets in all workers; returns their counts. Raises WorkerFailed."""
+    def fold(self, leg: Leg) -> Counts:
+        """Fold a leg of the tape in all workers; returns their counts. Raises WorkerFailed."""
         for _, connection in self._workers:
-            connection.send(cut)
+            connection.send(leg)
         total = Counts()
         try:
             for _, connection in self._workers:
@@ -137,32 +127,36 @@ def tasks(
     *,
     database: str,
     tables: Sequence[str],
-    speed: float | None,
 ) -> list[Task]:
     """One task per processor, at most one per partition."""
     count = min(partitions, WORKERS_MAX, os.cpu_count() or 1)
     return [
-        Task(settings, state_dir, tuple(range(number, partitions, count)), partitions, database, tuple(tables), speed)
+        Task(settings, state_dir, tuple(range(number, partitions, count)), partitions, database, tuple(tables))
         for number in range(count)
     ]
 
 
 def _work(connection: Connection, task: Task) -> None:
+    domains.override(stations.overrides(task.settings.station_overrides))  # as in every process of the live stack
     log = wiring.open_log(task.settings, task.state_dir)
     tables = wiring.open_tables(task.settings, task.state_dir)
     part = Part(task.own, task.partitions)
     writer = _Writer(tables, task)
     while True:
         try:
-            cut: Cut = connection.recv()
+            leg: Leg = connection.recv()
         except EOFError:
             return
-        counts = Counts()
-        for stretch in batches(log, _mine(cut, task.own), task.speed):
+        counts = Counts(rows=-writer.rows)
+        flushed_s = time.monotonic()
+        for stretch in stretches(log, _mine(leg, task.own)):
             counts.records += len(stretch.offsets)
             writer.add(fold(part, stretch))
+            if leg.speed is not None and time.monotonic() - flushed_s > FLUSH_PACED_S:
+                writer.flush()
+                flushed_s = time.monotonic()
         writer.flush()
-        counts.rows = writer.rows
+        counts.rows += writer.rows
         connection.send(counts)
 
 
@@ -176,16 +170,17 @@ def fold(part: Part, stretch: Stretch) -> Iterator[Record]:
 
 
 def _facts(part: Part, stretch: Stretch) -> Iterator[Record]:
-    return part.facts(stretch.topic, stretch.partition, zip(stretch.offsets, stretch.values, strict=True))
+    return part.facts(stretch.topic, stretch.partition, list(zip(stretch.offsets, stretch.values, strict=True)))
 
 
-def _mine(cut: Cut, own: Collection[int]) -> Cut:
+def _mine(leg: Leg, own: Collection[int]) -> Leg:
     """Of raw topics all partitions, for each may hold our domains; of fact topics those that are ours."""
-    return {
+    cut = {
         (topic, number): offsets
-        for (topic, number), offsets in cut.items()
+        for (topic, number), offsets in leg.cut.items()
         if BY_NAME[topic].group == "raw" or number in own
     }
+    return structs.replace(leg, cut=cut)
 
 
 class _Writer:
@@ -214,66 +209,3 @@ class _Writer:
                 token = f"{table}:{self._task.own[0]}:{self._inserts}"
                 self._tables.insert_arrow(table, arrow, token, database=self._task.database)
                 self.rows += len(arrow)
-
-
-def batches(log: Log, cut: Cut, speed: float | None) -> Iterator[Stretch]:
-    """Batches of one partition each, up to the cut, in the order of each partition."""
-    wanted = {partition: offsets for partition, offsets in cut.items() if offsets[0] < offsets[1]}
-    if speed is not None:
-        yield from _paced(log, wanted, speed)
-        return
-    left = {partition: offsets[1] for partition, offsets in wanted.items()}
-    reader = log.reader({partition: offsets[0] for partition, offsets in wanted.items()})
-    still_s = time.monotonic()
-    while left:
-        read = reader.read_stretches(READ_RECORDS_MAX, _READ_WAIT_S)
-        if read:
-            still_s = time.monotonic()
-        elif time.monotonic() - still_s > STILL_S:
-            raise Unavailable("the log", f"no record for {STILL_S:.0f} s before the cut of {sorted(left)}")
-        for stretch in read:
-            end = left.get((stretch.topic, stretch.partition), 0)
-            within = stretch.upto(end)
-            if stretch.next_offset >= end:
-                left.pop((stretch.topic, stretch.partition), None)
-            if within.offsets:
-                yield within
-    reader.close()
-
-
-def _paced(log: Log, wanted: Cut, speed: float) -> Iterator[Stretch]:
-    """The same at a recorded pace: a record comes when the tape has reached its stamp."""
-    readers = {partition: log.reader({partition: offsets[0]}) for partition, offsets in wanted.items()}
-    heads: dict[TopicPartition, list[Record]] = {partition: [] for partition in wanted}
-    begun_s, begun_ns = time.monotonic(), None
-    while readers:
-        for partition, reader in readers.items():
-            if not heads[partition]:
-                read = reader.read(PACED_RECORDS_MAX, _READ_WAIT_S)
-                heads[partition] = [record for record in read if record.offset < wanted[partition][1]]
-        stamps = [stamp for head in heads.values() if head and (stamp := _stamp_ns(head[0])) is not None]
-        if begun_ns is None:
-            begun_s, begun_ns = time.monotonic(), min(stamps, default=None)
-            if begun_ns is None:
-                continue
-        due_ns = begun_ns + int((time.monotonic() - begun_s) * speed * 1e9)
-        came = False
-        for partition in list(readers):
-            head = heads[partition]
-            count = next((n for n, record in enumerate(head) if (_stamp_ns(record) or 0) > due_ns), len(head))
-            if count:
-                came = True
-                yield from stretches_of(head[:count])
-                heads[partition] = head[count:]
-                if head[count - 1].next_offset >= wanted[partition][1]:
-                    readers.pop(partition).close()
-        if not came and stamps:
-            time.sleep(min(max((min(stamps) - due_ns) / 1e9 / speed, 0.001), 0.2))
-
-
-def _stamp_ns(record: Record) -> int | None:
-    """The receive stamp of a raw record; of a fact, which has no such header, the log's own."""
-    for name, value in record.headers:
-        if name == H_RECEIVED_NS and value.isdigit():
-            return int(value)
-    return record.timestamp_ms * 1_000_000 if record.timestamp_ms > 0 else None

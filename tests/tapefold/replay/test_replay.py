@@ -26,6 +26,20 @@ def test_live_rows_are_those_of_the_replay_and_a_changed_one_is_named(tmp_path):
     equal = replay(tmp_path, "--check")
     assert equal.returncode == 0, equal.stdout + equal.stderr
     assert "0 differing rows" in equal.stdout
+    with opened_tables(load_settings(), tmp_path) as tables:
+        ((hour,),) = tables.query_rows(
+            "SELECT formatDateTime(toStartOfHour(quantileExact(0.5)(received_at)), '%Y-%m-%dT%H:') FROM tapefold_api.trades"
+        ).rows
+    window = ("--from", f"{hour}10:00Z", "--to", f"{hour}30:00Z")
+    played = replay(tmp_path, "--check", *window, "--speed", "600", "--generation", "played")
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert " at 600x" in played.stdout
+    assert "0 differing rows" in played.stdout
+    with opened_tables(load_settings(), tmp_path) as tables:
+        assert (
+            tables.query_rows("SELECT count(), sum(volume) FROM tapefold_gen_played.bars_1m FINAL").rows
+            == tables.query_rows("SELECT count(), sum(volume) FROM tapefold_api.bars_1m").rows
+        )
     copied = "market_ticker, minute, high, low, close, volume, trades, yes_bid, yes_ask, closed, known_at, known_by, rev, row_id"
     with opened_tables(load_settings(), tmp_path) as tables:
         tables.command(
