@@ -68,12 +68,19 @@ def intent_rows(round_: Round, *, sink: str, identity: Identity, at_ns: int) -> 
 
 
 def commit_rows(
-    round_: Round, tails: Mapping[TopicPartition, Tail], *, sink: str, identity: Identity, at_ns: int
+    round_: Round,
+    tails: Mapping[TopicPartition, Tail],
+    written: Sequence[str],
+    *,
+    sink: str,
+    identity: Identity,
+    at_ns: int,
 ) -> pa.Table:
-    """One row of `sink_commits` per share."""
+    """One row of `sink_commits` per share. written: the generations that hold its rows."""
     last = [tails[each.topic, each.partition] for each in round_.shares]
     made = _rows(round_, sink=sink, identity=identity, at_ns=at_ns)
     made["tail_at"] = columns.time_ms_clipped([tail.timestamp_ms for tail in last])
+    made["generations"] = columns.texts([list(written)] * len(last))
     made["tail_crc32"] = columns.uint32([tail.crc32 for tail in last])
     return pa.table(made)
 

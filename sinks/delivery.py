@@ -1,6 +1,6 @@
 """Carries out the protocol's commands on the store and the log. It decides nothing and retries nothing."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
@@ -8,6 +8,7 @@ import pyarrow as pa
 from sinks.assignment import Committed, PartitionStopped, check_tail, has_tail, position_of
 from sinks.batch import Share, where
 from sinks.evolution import EXTRA_FIELDS, Compatible
+from sinks.generation import split
 from sinks.ledger import Ledger
 from sinks.protocol import (
     Command,
@@ -179,12 +180,13 @@ class Delivery:
             case ReadRound(number, intents):
                 return self._ledger.seen(number, intents=intents)
             case Insert(tokens, lacking):
-                return self._insert(tokens, self._lacking if lacking else batch.built.tables)
-            case Verify():
-                return self._verify(batch)
-            case WriteCommit(round_, token):
+                rows = self._lacking if lacking else {place: batch.built.tables[split(place)[1]] for place in tokens}
+                return self._insert(tokens, rows)
+            case Verify(places):
+                return self._verify(batch, places)
+            case WriteCommit():
                 self._hit("sink.before_commit")
-                self._ledger.write_commit(round_, token, self._identity, batch.built.tails)
+                self._ledger.write_commit(command, self._identity, batch.built.tails)
                 self._hit("sink.after_commit")
                 return Done()
             case _:
@@ -194,15 +196,16 @@ class Delivery:
         """The event of a Load."""
         return Loaded(batch.shares, tuple(batch.built.tables))
 
-    def _insert(self, tokens: Mapping[str, str], tables: Mapping[str, pa.Table]) -> Done:
+    def _insert(self, tokens: Mapping[str, str], rows: Mapping[str, pa.Table]) -> Done:
         self._hit("sink.before_insert")
-        for table, token in tokens.items():
-            self._tables.insert_arrow(table, tables[table], token)
+        for place, token in tokens.items():
+            database, table = split(place)
+            self._tables.insert_arrow(table, rows[place], token, database)
             self._hit("sink.after_insert")
         return Done()
 
-    def _verify(self, batch: Batch) -> Verified:
-        found = self._readback.look(batch.built, batch.shares)
+    def _verify(self, batch: Batch, places: Sequence[str]) -> Verified:
+        found = self._readback.look(batch.built, batch.shares, places)
         self._lacking = found.lacking
         if found.doubled:
             self.duplicate_rows += found.doubled

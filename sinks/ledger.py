@@ -7,7 +7,8 @@ import pyarrow as pa
 from sinks import columns
 from sinks.assignment import Committed, Gap
 from sinks.batch import COMMITS, INTENTS, Round, Share, Tail, commit_rows, intent_rows
-from sinks.protocol import RoundSeen
+from sinks.generation import LIVE
+from sinks.protocol import RoundSeen, WriteCommit
 from sinks.tables import Tables
 from topics.log import Identity, TopicPartition
 
@@ -31,7 +32,12 @@ _COMMITS_OF = (
 _INTENTS_OF = (
     "SELECT 'intent', SHARE FROM tapefold.sink_intents WHERE sink = {sink:String} AND round = {round:UInt64}"
 ).replace("SHARE", _SHARE)
-_ROUND = "INTENTS UNION ALL SELECT * FROM (COMMITS)".replace("INTENTS", _INTENTS_OF).replace("COMMITS", _COMMITS_OF)
+# The generations that are written ride along in the place of the owner: one question is one journey.
+_WRITTEN = (
+    "SELECT 'written', version, 0, arrayStringConcat(written, ','), 0, '', 0, 0, 0, 0, 0 FROM tapefold.generation_moves"
+    " ORDER BY version DESC, owner LIMIT 1"
+)
+_ROUND = " UNION ALL SELECT * FROM ".join((_INTENTS_OF, f"({_COMMITS_OF})", f"({_WRITTEN})"))
 
 
 class Ledger:
@@ -63,6 +69,7 @@ class Ledger:
         codes: dict[tuple[int, str], int] = {}
         committed: dict[int, set[Share]] = {}
         passed = False
+        written: tuple[str, ...] = (LIVE,)
         parameters = {"sink": self._sink, "round": number}
         for kind, found, attempt, owner, code, *share in self._tables.query_rows(
             _ROUND if intents else _COMMITS_OF, parameters
@@ -70,23 +77,26 @@ class Ledger:
             if kind == "intent":
                 proposed.setdefault((attempt, owner), []).append(Share(*share))
                 codes[attempt, owner] = code
+            elif kind == "written":
+                written = tuple(owner.split(","))
             elif found == number:
                 committed.setdefault(attempt, set()).add(Share(*share))
             else:
                 passed = True
         rounds = (Round(number, *key, codes[key], tuple(sorted(set(shares)))) for key, shares in proposed.items())
         commit = tuple(sorted(committed[max(committed)])) if committed else None
-        return RoundSeen(tuple(rounds), commit, passed)
+        return RoundSeen(tuple(rounds), commit, passed, written)
 
     def write_intent(self, round_: Round, token: str, identity: Identity) -> None:
         """Insert the rows of an intent."""
         rows = intent_rows(round_, sink=self._sink, identity=identity, at_ns=self._now_ns())
         self._tables.insert_arrow(INTENTS, rows, token)
 
-    def write_commit(self, round_: Round, token: str, identity: Identity, tails: Mapping[TopicPartition, Tail]) -> None:
+    def write_commit(self, said: WriteCommit, identity: Identity, tails: Mapping[TopicPartition, Tail]) -> None:
         """Insert the rows of a commit."""
-        rows = commit_rows(round_, tails, sink=self._sink, identity=identity, at_ns=self._now_ns())
-        self._tables.insert_arrow(COMMITS, rows, token)
+        at_ns = self._now_ns()
+        rows = commit_rows(said.round, tails, said.written, sink=self._sink, identity=identity, at_ns=at_ns)
+        self._tables.insert_arrow(COMMITS, rows, said.token)
 
     def accept_gap(self, gap: Gap) -> None:
         """Write that a range is given up; said twice, it stands once."""

@@ -3,24 +3,29 @@
 Each part of the project numbers within a range of its own (0030.. the weather), so numbers have holes; a file that
 comes into a hole later is applied then. Files of different ranges do not depend on each other, but on 0001-0005 only.
 
+A statement that alters a table alters it in every generation, and every generation gets what is new.
+
 Every statement says IF NOT EXISTS: a migration that was cut off is applied again from its first statement, and two
 migrators at once do no harm.
 """
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from sinks import columns
+from sinks.generation import database_of
+from sinks.generations import create, existing, tables_of
 from sinks.tables import DATABASE, Tables
 from topics.errors import Refused
 
 _TABLE = "schema_migrations"
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_ALTER = re.compile(rf"ALTER\s+TABLE\s+{DATABASE}\.(\w+)")
 # What may hide a semicolon: quotes (with \ and doubled quotes) and comments; the last branch ends a statement.
 _TOKEN = re.compile(
     r"""(?P<quoted>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`)"""
@@ -90,11 +95,15 @@ def migrate(tables: Tables, folder: Path, now_ns: Callable[[], int]) -> list[str
     applied = _applied(tables)
     _check(migrations, applied)
     done: list[str] = []
+    generations = existing(tables)
+    beside = {database_of(each): tables_of(tables, database_of(each)) for each in generations}
     for migration in migrations:
         if migration.version in applied:
             continue
         for statement in statements(migration.sql):
             tables.command(statement)
+            for other in in_generations(statement, beside):
+                tables.command(other)
         row = pa.table(
             {
                 "version": columns.uint32([migration.version]),
@@ -105,7 +114,17 @@ def migrate(tables: Tables, folder: Path, now_ns: Callable[[], int]) -> list[str
         )
         tables.insert_arrow(_TABLE, row, f"{_TABLE}:{migration.version}:{migration.sha256}")
         done.append(migration.name)
+    for each in generations if done else ():
+        create(tables, each)  # what is new in the live one
     return done
+
+
+def in_generations(statement: str, beside: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """A statement that alters a live table, for the same table of each generation. beside: database -> its tables."""
+    altered = _ALTER.match(statement)
+    for database, names in beside.items():
+        if altered is not None and altered[1] in names:
+            yield f"ALTER TABLE {database}.{altered[1]}{statement[altered.end() :]}"
 
 
 def schema_version(tables: Tables) -> int:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from sinks.batch import Round, Share, restricted, token
+from sinks.generation import LIVE, placed
 from topics.errors import Refused
 from topics.log import TopicPartition
 
@@ -78,21 +79,24 @@ class Load(NamedTuple):
 
 
 class Insert(NamedTuple):
-    """Insert the rows of these tables, each with its token. lacking: only those that the last Verify did not find."""
+    """Insert the rows of these places, each with its token. lacking: only those that the last Verify did not find."""
 
     tokens: Mapping[str, str]
     lacking: bool
 
 
 class Verify(NamedTuple):
-    """Read all tables back."""
+    """Read these places back."""
+
+    places: tuple[str, ...]
 
 
 class WriteCommit(NamedTuple):
-    """Insert these rows of `sink_commits`, with this token."""
+    """Insert these rows of `sink_commits`, with this token. written: the generations that hold the rows."""
 
     round: Round
     token: str
+    written: tuple[str, ...]
 
 
 class Wait(NamedTuple):
@@ -135,12 +139,13 @@ class Failed(NamedTuple):
 class RoundSeen(NamedTuple):
     """What stands under the number. intents: by their attempt. commit: its ranges, None without one.
 
-    passed: a later number is committed.
+    passed: a later number is committed. written: the generations that are to hold rows from now on.
     """
 
     intents: tuple[Round, ...]
     commit: tuple[Share, ...] | None
     passed: bool
+    written: tuple[str, ...] = (LIVE,)
 
 
 class Loaded(NamedTuple):
@@ -151,7 +156,7 @@ class Loaded(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """The tables that lack rows; altered: what was found to be other than the log's, None when nothing was."""
+    """The places that lack rows; altered: what was found to be other than the log's, None when nothing was."""
 
     lacking: frozenset[str]
     altered: str | None = None
@@ -161,7 +166,7 @@ Event = Done | Failed | RoundSeen | Loaded | Verified
 
 
 class Level(NamedTuple):
-    """How far a table is. repair: the number of inserts that were acknowledged and did not stay."""
+    """How far a place is. repair: the number of inserts that were acknowledged and did not stay."""
 
     repair: int = 0
     acknowledged: bool = False
@@ -171,6 +176,7 @@ class State(NamedTuple):
     """A round under way.
 
     proposal: what we would write, empty for one who only finishes what others began; tables: those with rows of it.
+    written: the generations that hold them once the round is committed; as they stood when the round was last read.
     positions: what may be adopted begins here. doubt: rows may be there already, so look before the insert.
     acknowledged: the last write of an intent or commit was. patience: looks for what was acknowledged.
     failures: steps that failed since the last that did not.
@@ -186,6 +192,7 @@ class State(NamedTuple):
     doubt: bool
     phase: Literal["intent", "insert", "commit"] = "intent"
     shares: tuple[Share, ...] = ()
+    written: tuple[str, ...] = (LIVE,)
     attempt: int = 0
     commit_attempt: int = 0
     acknowledged: bool = False
@@ -226,7 +233,7 @@ def step(state: State, event: Event, now_ns: int) -> tuple[State, Command]:
         case Loaded(shares, tables):
             if shares != state.shares:
                 raise Halted("intent_content_mismatch", state.number, f"expected {state.shares}, was {shares}")
-            return _told(state._replace(tables=tables, failures=0, phase="insert"), Verify())
+            return _verify(state._replace(tables=tables, failures=0, phase="insert"))
         case Verified():
             return _verified(state._replace(failures=0), event, now_ns)
 
@@ -236,9 +243,9 @@ def _after(state: State) -> tuple[State, Command]:
     match state.last:
         case Insert(tokens):
             levels = dict(state.levels)
-            for table in tokens:
-                levels[table] = levels.get(table, Level())._replace(acknowledged=True)
-            return _told(state._replace(levels=levels, failures=0), Verify())
+            for place in tokens:
+                levels[place] = levels.get(place, Level())._replace(acknowledged=True)
+            return _verify(state._replace(levels=levels, failures=0))
         case Wait():
             return _told(state, ReadRound(state.number))
         case _:
@@ -255,6 +262,7 @@ def _seen(state: State, seen: RoundSeen, now_ns: int) -> tuple[State, Command]:
         return _told(state, Finished("beaten"))
     if state.phase == "commit" or not seen.intents:
         return _missed(state, now_ns)
+    state = state._replace(written=seen.written)  # a commit says what was verified: never changed behind that
     winner = max(seen.intents, key=lambda each: (each.attempt, each.owner))
     return _adopt(state._replace(acknowledged=False), winner)
 
@@ -283,15 +291,15 @@ def _adopt(state: State, winner: Round) -> tuple[State, Command]:
     if winner.owner == state.owner and winner.shares == state.proposal:
         state = state._replace(shares=winner.shares, phase="insert")
         if state.doubt:
-            return _told(state, Verify())
-        return _told(state, _insert(state, frozenset(state.tables), lacking=False))
+            return _verify(state)
+        return _told(state, _insert(state, frozenset(_places(state)), lacking=False))
     if winner.code != state.code:
         raise Halted("intent_of_other_code", state.number, f"expected rows of code {state.code}, was {winner.code}")
     if not (shares := restricted(winner.shares, state.positions)):
         return _told(state, Finished("void"))
     known = shares == state.shares and state.phase == "insert"  # after a failure: their rows are built already
     if known:
-        return _told(state, Verify())
+        return _verify(state)
     return _told(state._replace(shares=shares, doubt=True, levels={}), Load(shares))
 
 
@@ -300,26 +308,35 @@ def _verified(state: State, verified: Verified, now_ns: int) -> tuple[State, Com
         raise Halted("content_mismatch", state.number, verified.altered)
     if not verified.lacking:
         return _commit(state._replace(phase="commit", patience=0))
-    acknowledged = any(state.levels.get(table, Level()).acknowledged for table in verified.lacking)
+    acknowledged = any(state.levels.get(place, Level()).acknowledged for place in verified.lacking)
     if acknowledged and state.patience < PATIENCE:
         return _look_again(state, now_ns)
     levels = dict(state.levels)
-    for table in verified.lacking:
-        if (level := levels.get(table, Level())).acknowledged:
-            levels[table] = Level(level.repair + 1)
+    for place in verified.lacking:
+        if (level := levels.get(place, Level())).acknowledged:
+            levels[place] = Level(level.repair + 1)
             if level.repair + 1 > ATTEMPTS_MAX:
-                detail = f"{table} lost them {ATTEMPTS_MAX} times: {', '.join(map(str, state.shares))}"
+                detail = f"{place} lost them {ATTEMPTS_MAX} times: {', '.join(map(str, state.shares))}"
                 raise Halted("rows_do_not_stay", state.number, detail)
     state = state._replace(levels=levels, patience=0)
     return _told(state, _insert(state, verified.lacking, lacking=True))
 
 
-def _insert(state: State, tables: frozenset[str], *, lacking: bool) -> Insert:
+def _places(state: State) -> tuple[str, ...]:
+    """The tables of all written generations that have rows of the round."""
+    return placed(state.tables, state.written)
+
+
+def _verify(state: State) -> tuple[State, Command]:
+    return _told(state, Verify(_places(state)))
+
+
+def _insert(state: State, places: frozenset[str], *, lacking: bool) -> Insert:
     tokens = {}
-    for table in state.tables:
-        if table in tables:
-            repair = state.levels.get(table, Level()).repair
-            tokens[table] = token(f"{state.sink}:{state.number}", table, state.shares, repair)
+    for place in _places(state):
+        if place in places:
+            repair = state.levels.get(place, Level()).repair
+            tokens[place] = token(f"{state.sink}:{state.number}", place, state.shares, repair)
     return Insert(tokens, lacking)
 
 
@@ -334,8 +351,8 @@ def _commit(state: State) -> tuple[State, Command]:
     if state.commit_attempt > ATTEMPTS_MAX:
         raise Halted("rows_do_not_stay", state.number, f"sink_commits lost the commit {ATTEMPTS_MAX} times")
     committed = Round(state.number, state.commit_attempt, state.owner, state.code, state.shares)
-    command = WriteCommit(committed, token(f"{state.sink}:{state.number}", "commit", (), state.commit_attempt))
-    return _told(state, command)
+    named = token(f"{state.sink}:{state.number}", "commit", (), state.commit_attempt)
+    return _told(state, WriteCommit(committed, named, state.written))
 
 
 def _told(state: State, command: Command) -> tuple[State, Command]:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from sinks.batch import Share, where
 from sinks.checksum import ROW_HASH_SQL, Hashes
+from sinks.generation import split
 from sinks.rows import RAW_RECORDS, Built
 from sinks.tables import Tables
 from topics.log import TopicPartition
@@ -31,7 +32,7 @@ _EACH = "SELECT _offset, HASH AS hash FROM tapefold.raw_records WHERE RANGES".re
 
 
 class Found(NamedTuple):
-    """What a read-back showed. lacking: table -> the rows to insert again. altered: the first row that is another one.
+    """What a read-back showed. lacking: place -> the rows to insert again. altered: the first row that is another one.
 
     doubled: rows of bronze that stand more than once; its engine removes them in time, FINAL hides them at once.
     """
@@ -48,18 +49,19 @@ class Readback:
         self._tables = tables
         self._identities: dict[str, list[tuple[str, str]]] = {}
 
-    def look(self, built: Built, shares: Sequence[Share]) -> Found:
-        """What is lacking, altered or doubled of `built`, which holds the records of `shares`."""
+    def look(self, built: Built, shares: Sequence[Share], places: Sequence[str]) -> Found:
+        """What is lacking, altered or doubled of `built`, which holds the records of `shares`, in these places."""
         lacking: dict[str, pa.Table] = {}
         altered: str | None = None
         doubled = 0
-        for table, rows in built.tables.items():
-            if table == RAW_RECORDS:
+        for place in places:
+            rows = built.tables[split(place)[1]]
+            if place == RAW_RECORDS:
                 mask, altered, doubled = self._bronze(built, shares)
                 if mask is not None:
-                    lacking[table] = rows.filter(pa.array(mask))
-            elif not self._all_present(table, rows):
-                lacking[table] = rows
+                    lacking[place] = rows.filter(pa.array(mask))
+            elif not self._all_present(place, rows):
+                lacking[place] = rows
         return Found(lacking, altered, doubled)
 
     def _bronze(self, built: Built, shares: Sequence[Share]) -> tuple[np.ndarray | None, str | None, int]:
@@ -97,14 +99,16 @@ class Readback:
         order = np.argsort(offsets, kind="stable")
         return offsets[order], hashes[order]
 
-    def _all_present(self, table: str, rows: pa.Table) -> bool:
+    def _all_present(self, place: str, rows: pa.Table) -> bool:
+        database, table = split(place)
         if table not in self._identities:
             self._identities = self._read_identities()
         # A part of the identity that the table computes itself is not sent, and can not be asked for.
         identity = [(name, kind) for name, kind in self._identities[table] if name in rows.column_names]
         names = [name for name, _ in identity]
         keys = pa.table({name: _plain(rows[name]) for name in names}).group_by(names).aggregate([])
-        return self._tables.distinct_present(table, keys, [kind for _, kind in identity]) == len(keys)
+        kinds = [kind for _, kind in identity]
+        return self._tables.distinct_present(table, keys, kinds, database) == len(keys)
 
     def _read_identities(self) -> dict[str, list[tuple[str, str]]]:
         """Table -> the columns by which its rows replace each other, with their types."""

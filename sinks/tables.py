@@ -109,8 +109,8 @@ class Tables:
         except ClickHouseError as error:
             raise self._failure(error) from error
 
-    def distinct_present(self, table: str, keys: pa.Table, kinds: Sequence[str]) -> int:
-        """How many of the distinct `keys` are in `tapefold.<table>`. kinds: ClickHouse's types of their columns.
+    def distinct_present(self, table: str, keys: pa.Table, kinds: Sequence[str], database: str = DATABASE) -> int:
+        """How many of the distinct `keys` are in `<database>.<table>`. kinds: ClickHouse's types of their columns.
 
         The keys travel beside the query, so their number is not bound by the length of a statement.
         """
@@ -120,7 +120,7 @@ class Tables:
         named = [f"{name} {kind}" for name, kind in zip(keys.column_names, kinds, strict=True)]
         data = ExternalData(file_name="wanted", data=sink.getvalue().to_pybytes(), fmt="ArrowStream", structure=named)
         names = ", ".join(keys.column_names)
-        sql = _DISTINCT_PRESENT.replace("NAMES", names).replace("TABLE", f"{DATABASE}.{table}")
+        sql = _DISTINCT_PRESENT.replace("NAMES", names).replace("TABLE", f"{database}.{table}")
         try:
             return int(self._connected().query(sql, external_data=data).result_rows[0][0])
         except ClickHouseError as error:

@@ -80,7 +80,12 @@ def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "PATIENCE", 0)
 
 
-@pytest.mark.parametrize("mutation", [_no_verify, _no_token, _no_adoption, _no_readback, _no_patience])
+def _no_generation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the live one is written."""
+    monkeypatch.setattr(protocol, "placed", lambda tables, _: tuple(tables))
+
+
+@pytest.mark.parametrize("mutation", [_no_verify, _no_token, _no_adoption, _no_readback, _no_patience, _no_generation])
 def test_no_part_of_it_is_for_nothing(
     monkeypatch: pytest.MonkeyPatch, mutation: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
@@ -150,7 +155,7 @@ def test_the_loser_adopts_what_the_winner_proposed() -> None:
     seen = protocol.RoundSeen((Round(4, 0, "other", 1, OTHER),), None, passed=False)
     lacking = protocol.Verified(frozenset({"trades"}))
     commands = run(state, protocol.Done(), seen, protocol.Loaded(OTHER, ("raw_records", "trades")), lacking)
-    assert [protocol.Load(OTHER), protocol.Verify()] == commands[1:3]
+    assert [protocol.Load(OTHER), protocol.Verify(("raw_records", "trades"))] == commands[1:3]
     winner, _ = fresh(owner="other", proposal=OTHER)
     theirs = run(winner, protocol.Done(), seen)[-1]
     assert commands[-1] == protocol.Insert({"trades": theirs.tokens["trades"]}, lacking=True)

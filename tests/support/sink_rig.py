@@ -9,7 +9,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pytest
 
-from sinks.tables import StoreUnavailable, Tables
+from sinks.tables import DATABASE, StoreUnavailable, Tables
 from sinks.writer import SinkWriter
 from topics.log import MemoryLog
 
@@ -43,7 +43,7 @@ class FaultyTables(Tables):
         self.tried = 0
         self.away = False
 
-    def insert_arrow(self, table: str, rows: pa.Table, token: str) -> int | None:
+    def insert_arrow(self, table: str, rows: pa.Table, token: str, database: str = DATABASE) -> int | None:
         """Insert, unless the plan's next entry is for this table."""
         self.tried += 1
         if self.away:
@@ -51,7 +51,7 @@ class FaultyTables(Tables):
         if table == "raw_records" and rows["_offset"][0].as_py() in self.never:
             raise StoreUnavailable("never")
         if not self.plan or self.plan[0][0] != table:
-            return super().insert_arrow(table, rows, token)
+            return super().insert_arrow(table, rows, token, database)
         _, fault = self.plan.pop(0)
         if fault == "after":
             super().insert_arrow(table, rows, token)

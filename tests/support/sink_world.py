@@ -15,9 +15,12 @@ from typing import Any
 
 from sinks import protocol
 from sinks.batch import Round, Share
+from sinks.generation import LIVE, split
 
 TOPIC = "raw"
 BRONZE, FACTS = "raw_records", "trades"
+NEW = "new"  # a second generation
+NEW_FACTS = f"tapefold_gen_{NEW}.{FACTS}"
 MONTHS = 3
 Row = tuple[int, int]  # partition and offset
 
@@ -43,7 +46,10 @@ class Store:
     rng: random.Random
     window: int
     faults: float
-    tables: dict[str, list[Any]] = field(default_factory=lambda: {BRONZE: [], FACTS: [], "intents": [], "commits": []})
+    written: tuple[str, ...] = (LIVE,)
+    tables: dict[str, list[Any]] = field(
+        default_factory=lambda: {BRONZE: [], FACTS: [], NEW_FACTS: [], "intents": [], "commits": []}
+    )
     tokens: dict[str, OrderedDict[tuple[str, int], None]] = field(default_factory=dict)
     late: list[Callable[[], None]] = field(default_factory=list)
     due: list[tuple[int, str, list[Any]]] = field(default_factory=list)
@@ -85,6 +91,18 @@ class Store:
                 known.popitem(last=False)
             self.tables[table].extend(rows)
 
+    def facts(self, place: str) -> set[tuple[str, int]]:
+        """The facts that a table tells."""
+        return {fact_of(row) for row in self.tables[place]}
+
+    def lacking(self, place: str, rows: list[Row]) -> list[Row]:
+        """The rows to insert again: of bronze those that are not there, of facts all when one is not told."""
+        if place == BRONZE:
+            there = set(self.tables[BRONZE])
+            return [row for row in rows if row not in there]
+        told = self.facts(place)
+        return rows if any(fact_of(row) not in told for row in rows) else []
+
     def tick(self) -> None:
         """Time goes on: rows whose tokens were taken become visible."""
         waiting = []
@@ -119,7 +137,7 @@ class Store:
         commits = [each for each in self.tables["commits"] if each.number == number]
         passed = any(each.number > number for each in self.tables["commits"])
         commit = max(commits, key=lambda each: each.attempt).shares if commits else None
-        return protocol.RoundSeen(intents, commit, passed)
+        return protocol.RoundSeen(intents, commit, passed, self.written)
 
     def next_number(self) -> int:
         """The number of the next round."""
@@ -220,26 +238,22 @@ class Writer:
         match command:
             case protocol.WriteIntent(round_, token):
                 store.insert("intents", {0: [round_]}, token)
-            case protocol.WriteCommit(round_, token):
+            case protocol.WriteCommit(round_, token, _):
                 store.insert("commits", {0: [round_]}, token)
             case protocol.ReadRound(number, intents):
                 seen = store.seen(number)
                 return seen if intents else seen._replace(intents=())
             case protocol.Insert(tokens, lacking):
-                for table, token in tokens.items():
-                    chosen = self.lacking[table] if lacking else rows[table]
+                for place, token in tokens.items():
+                    chosen = self.lacking[place] if lacking else rows[split(place)[1]]
                     blocks: dict[int, list[Row]] = {}
                     for row in chosen:
                         blocks.setdefault(month(row), []).append(row)
-                    store.insert(table, blocks, token)
-            case protocol.Verify():
+                    store.insert(place, blocks, token)
+            case protocol.Verify(places):
                 store.select()
-                there = set(store.tables[BRONZE])
-                facts = {fact_of(row) for row in store.tables[FACTS]}
-                missing = [row for row in rows[BRONZE] if row not in there]
-                untold = any(fact_of(row) not in facts for row in rows[FACTS])
-                self.lacking = {BRONZE: missing} if missing else {}
-                self.lacking |= {FACTS: rows[FACTS]} if untold else {}
+                found = {place: store.lacking(place, rows[split(place)[1]]) for place in places}
+                self.lacking = {place: lacking for place, lacking in found.items() if lacking}
                 return protocol.Verified(frozenset(self.lacking))
         return protocol.Done()
 
@@ -262,6 +276,7 @@ class World:
         self.store = Store(self.rng, window or 10_000, self.rng.choice((0.0, 0.05, 0.2, 0.4)))
         self.now_ns = 0
         self.checked = 0
+        self.both_from: int | None = None  # the first round whose rows must stand in both generations
         self.owners = itertools.count()
 
     def propose(self, positions: dict[tuple[str, int], int]) -> tuple[Share, ...]:
@@ -287,6 +302,8 @@ class World:
                 writers[which] = self.new_writer()  # kill -9: whatever it knew is gone
             if self.rng.random() < 0.05:
                 self.store.let_land()
+            if self.both_from is None and self.rng.random() < 0.005:
+                self.write_both()
             if self.power_losses and self.rng.random() < 0.02:
                 self.store.lose_power(self.rng.randrange(1, 6))
             # A writer may stand still for long and then go on as if nothing had been: chance picks the others.
@@ -299,6 +316,11 @@ class World:
             self.store.let_land()
         self.store.faults = 0.0
         self.finish(writers)
+
+    def write_both(self) -> None:
+        """From now on a second generation is written; a round under way may not know it, the one after it does."""
+        self.store.written = (LIVE, NEW)
+        self.both_from = max((each.number for each in self.store.tables["commits"]), default=0) + 2
 
     def tick(self) -> None:
         """Time goes on."""
@@ -323,7 +345,7 @@ class World:
             return
         self.checked = len(self.store.tables["commits"])
         bronze = set(self.store.tables[BRONZE])
-        facts = {fact_of(row) for row in self.store.tables[FACTS]}
+        facts, anew = self.store.facts(FACTS), self.store.facts(NEW_FACTS)
         ends = dict.fromkeys(range(self.partitions), 0)
         by_round: dict[int, Round] = {}
         for each in self.store.tables["commits"]:
@@ -336,6 +358,8 @@ class World:
                 for row in rows_of((share,))[BRONZE]:
                     assert row in bronze, f"{row} is committed and not in bronze"
                     assert fact_of(row) in facts, f"{row} is committed and its fact is not there"
+                    if self.both_from is not None and number >= self.both_from:
+                        assert fact_of(row) in anew, f"{row} of round {number} is not in the second generation"
 
     def doubled(self) -> int:
         """Rows of bronze that stand more than once."""
