@@ -49,8 +49,9 @@ def test_rows_of_the_ledger_say_what_the_round_says() -> None:
     } == rows.drop_columns(["at"]).to_pylist()[0]
     assert [42, 42] == rows["at"].cast("int64").to_pylist()
     tails = {("raw.kalshi.ws", 0): tail_of(1_008, b"k", b"last"), ("raw.kalshi.ws", 1): Tail(2, 3)}
-    commit = commit_rows(ROUND, tails, sink="main", identity=IDENTITY, at_ns=42)
-    assert rows == commit.drop_columns(["tail_at", "tail_crc32"])
+    commit = commit_rows(ROUND, tails, ("live", "new"), sink="main", identity=IDENTITY, at_ns=42)
+    assert rows == commit.drop_columns(["tail_at", "tail_crc32", "generations"])
+    assert [["live", "new"]] * 2 == commit["generations"].to_pylist()
     assert [1_008_000_000, 2_000_000] == commit["tail_at"].cast("int64").to_pylist()
     assert [zlib.crc32(b"klast"), 3] == commit["tail_crc32"].to_pylist()
 
