@@ -12,6 +12,7 @@ _ASKED: Layout = (
     ("use_rth", "use_rth", columns.flag),
 )
 _BAR: Layout = (*PRICES_OF_BAR, ("average", "average_e6", columns.price), ("count", "count", columns.int64))
+_CONTRACT: Layout = tuple(column for column in _ASKED if column[0] != "bar_size")
 _CODE: Layout = (
     ("reason", "reason", columns.labels),
     ("code", "code", columns.int64),
@@ -28,11 +29,9 @@ LAYOUTS: dict[str, Layout] = {
         ("terms", "terms", columns.json_raw),
         *_FACT,
     ),
+    "tws_tellings": (*_CONTRACT, ("minute", "event_ns", columns.time_ns), *_BAR, *KNOWN, *CAUSE),
     "curated_tws_1m_bars": (
-        ("symbol", "symbol", columns.labels),
-        ("con_id", "con_id", columns.int64),
-        ("what_to_show", "what_to_show", columns.labels),
-        ("use_rth", "use_rth", columns.flag),
+        *_CONTRACT,
         ("minute", "minute_ns", columns.time_ns),
         *_BAR,
         ("contents", "contents", columns.uint32),

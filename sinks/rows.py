@@ -35,14 +35,14 @@ from topics.events import Beat, Cause, Coverage, Market, Tick, Trade
 from topics.kalshi_rest import BookPoll, Candle, Document, Event, MarketPoll, MarketTerms, Series, Settlement
 from topics.log import Record, Stretch, TopicPartition, stretches_of
 from topics.policies import Policy
-from topics.tws import TwsBar, TwsError, TwsOutage, TwsUnit
+from topics.tws import TwsBar, TwsError, TwsOutage, TwsUnit, is_finished_minute
 from topics.weather import Climate, ClimateYear, Forecast, ForecastRun
 from topics.webhook import Webhook
 
 RAW_RECORDS = "raw_records"
 VALUE_TEXT_BYTES_MAX = 4096
 _BEAT = (catalog.H_KIND, b"beat")
-CODE = 1  # of the rows made here; raise it with any change by which an equal record gives another row
+CODE = 2  # of the rows made here; raise it with any change by which an equal record gives another row
 
 Decode = Callable[[bytes], Any]
 
@@ -204,17 +204,21 @@ def _interpret(
     for row in decoded:
         if (extra := unknown_fields(row.event, row.record.value)) is not None:
             extras.append((row.event, row.record, extra))
-        if fact and (table := _fact_table(row)) is not None:
+        for table in _fact_tables(row) if fact else ():
             rows.setdefault(table, []).append(row)
     for table in tables if decoded else ():
         rows.setdefault(table, []).extend(decoded)
 
 
-def _fact_table(row: Row) -> str | None:
-    """The table of a fact, None when its rows are made elsewhere."""
-    if type(row.event) is Beat:
-        return "beats" if row.record.topic in _BEAT_TOPICS else None
-    return _FACT_TABLES.get(type(row.event))
+def _fact_tables(row: Row) -> tuple[str, ...]:
+    """The tables of a fact, none when its rows are made elsewhere."""
+    fact = row.event
+    if type(fact) is Beat:
+        return ("beats",) if row.record.topic in _BEAT_TOPICS else ()
+    if type(fact) is TwsBar and is_finished_minute(fact):
+        return ("raw_tws_bars", "tws_tellings")
+    table = _FACT_TABLES.get(type(fact))
+    return () if table is None else (table,)
 
 
 def _decode(records: list[Record], decode: Decode, refused: list[Row], code_version: str) -> list[Row]:

@@ -20,7 +20,7 @@ from topics.errors import BadRecord
 from topics.events import Beat, BookDelta, BookSnapshot, Cause, Gap, Market, Trade
 from topics.facts import AnyFact
 from topics.kalshi_rest import MarketTerms
-from topics.tws import TwsBar
+from topics.tws import TwsBar, is_finished_minute
 from topics.units import NS_PER_MINUTE, NS_PER_S, minute_of
 
 T = TypeVar("T")
@@ -158,7 +158,7 @@ class Batch:
         return beats
 
     def _tws_bar(self, bar: TwsBar) -> None:
-        if bar.finished and bar.bar_size == curated.BAR_SIZE:
+        if is_finished_minute(bar):
             row = curated.step(self._states.get(f"tws/{curated.key_of(bar)}", curated.State), bar)
             self._outputs.append(Output(BARS_TWS, bar.symbol.encode(), None, encode(row)))
 

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     kalshi_series: str = Field("", description="series whose open markets to record, separated by commas")
 
     station_overrides: str = Field("", description="SERIES=ICAO@ZONE[:high|low],... over the shipped registry")
+    symbol_stations: str = Field("", description="SYMBOL=ICAO[:high|low][+DAYS],...: symbols of TWS about a station")
 
     ws_shard_count: int = Field(1, ge=1)
     ws_shard_id: int = Field(0, ge=0)

@@ -26,12 +26,14 @@ from tapefold.local.store import process as local_store
 from tapefold.policies import publish as publish_policies
 from tapefold.settings import Settings
 from tapefold.stations import publish as publish_stations
-from topics import catalog
+from tapefold.stations import publish_symbols
+from topics import catalog, domains
 from topics.errors import Refused, SettingsError, Unavailable
 from topics.failpoint import Hit
 from topics.failpoint import failpoints as make_failpoints
 from topics.kafka import RECORD_BYTES_MAX, KafkaLog
 from topics.policies import SHIPPED
+from topics.stations import symbol_stations
 
 FAILPOINT_EXIT = 9  # as if killed; nothing is flushed, closed or said
 _FOREVER_MS = "9223372036854775807"
@@ -142,6 +144,7 @@ def migrate(settings: Settings, log: KafkaLog, tables: Tables) -> tuple[list[str
     publish_policies(log, SHIPPED)
     applied = migrate_tables(tables, settings.sql_dir / "migrations", now_ns)
     publish_stations(tables)
+    publish_symbols(tables, symbol_stations(settings.symbol_stations, domains.ZONE_BY_STATION), now_ns())
     return created, applied, schema_version(tables)
 
 

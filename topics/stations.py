@@ -6,7 +6,7 @@ A CLI code is a station's id without its first letter; `issuedby=MDW` is product
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Literal
@@ -41,6 +41,18 @@ class WeatherSeries(Struct, frozen=True):
     station: Station
     measure: Measure
     canonical: str
+
+
+class SymbolStation(Struct, frozen=True):
+    """A traded symbol that is about the weather of a station.
+
+    days_ahead: from the climate day in which a minute ends to the day that the symbol is about then.
+    """
+
+    symbol: str
+    station: str
+    measure: Measure
+    days_ahead: int
 
 
 class StationUnresolved(Refused):
@@ -109,6 +121,7 @@ _CLI_IN_RULES = re.compile(r"\(CLI([A-Z]{3})\)")
 _ISSUED_BY = re.compile(r"[?&]issuedby=([A-Z]{3})\b")
 _EVENT_DAY = re.compile(r"-(\d\d)([A-Z]{3})(\d\d)(?:-|$)", re.ASCII)
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+_SYMBOL = re.compile(r"([^=,\s]+)=([A-Z][A-Z0-9]{3})(?::(high|low))?(?:\+(\d{1,2}))?", re.ASCII)
 _OVERRIDE = re.compile(r"([A-Z0-9]+)=([A-Z][A-Z0-9]{3})@([A-Za-z_+\-/0-9]+)(?::(high|low))?")
 
 
@@ -185,6 +198,20 @@ def overrides(text: str) -> dict[str, WeatherSeries]:
         measured: Measure = "low" if measure == "low" or (measure is None and "LOW" in name) else "high"
         entries[name] = WeatherSeries(name, Station(icao, zone), measured, name if known is None else known.canonical)
     return entries
+
+
+def symbol_stations(text: str, stations: Collection[str]) -> tuple[SymbolStation, ...]:
+    """`SYMBOL=ICAO[:high|low][+DAYS],...` -> entries by symbol. Raises SettingsError that shows the form."""
+    entries: dict[str, SymbolStation] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        match = _SYMBOL.fullmatch(part)
+        if match is None or match[2] not in stations:
+            raise SettingsError(
+                f"SYMBOL_STATIONS: expected SYMBOL=ICAO[:high|low][+DAYS] with a station of the registry, was {part!r}"
+            )
+        symbol, icao, measure, ahead = match.groups()
+        entries[symbol] = SymbolStation(symbol, icao, "low" if measure == "low" else "high", int(ahead or 0))
+    return tuple(entries.values())
 
 
 def _is_zone(name: str) -> bool:

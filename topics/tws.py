@@ -21,6 +21,7 @@ BAR_SIZES_NS: dict[str, int] = {
     "1 hour": NS_PER_HOUR,
     **{f"{count} hours": count * NS_PER_HOUR for count in (2, 3, 4, 8)},
 }
+MINUTE = "1 min"
 WhatToShow = Literal["TRADES", "MIDPOINT", "BID", "ASK", "BID_ASK", "ADJUSTED_LAST"]
 
 TwsReason = Literal[
@@ -206,6 +207,11 @@ class TwsMinute(Struct, frozen=True, kw_only=True, gc=False):
     known_ns: int
     known_by: KnownBy
     cause: Cause
+
+
+def is_finished_minute(bar: TwsBar) -> bool:
+    """Whether the telling is one of those that a curated minute is made of."""
+    return bar.finished and bar.bar_size == MINUTE
 
 
 AnyTwsFact = TwsBar | TwsUnit | TwsOutage | TwsError

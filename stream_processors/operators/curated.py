@@ -9,9 +9,7 @@ import hashlib
 from msgspec import Struct
 
 from topics.events import Cause, KnownBy
-from topics.tws import TwsBar, TwsMinute
-
-BAR_SIZE = "1 min"
+from topics.tws import TwsBar, TwsMinute, is_finished_minute
 
 Content = tuple[int, int, int, int, int | None, int | None, int | None]
 
@@ -38,7 +36,7 @@ def key_of(bar: TwsBar) -> str:
 
 def step(state: State, bar: TwsBar) -> TwsMinute | None:
     """Take one telling; returns the bar as it now holds. None: the telling is of another size, or not finished."""
-    if not bar.finished or bar.bar_size != BAR_SIZE:
+    if not is_finished_minute(bar):
         return None
     cause = (bar.cause.topic, bar.cause.partition, bar.cause.offset, bar.cause.index)
     content = (bar.open_e6, bar.high_e6, bar.low_e6, bar.close_e6, bar.volume_e4, bar.average_e6, bar.count)

@@ -99,3 +99,18 @@ def test_an_override_of_another_form_is_refused(text):
     """The message shows the form."""
     with pytest.raises(SettingsError, match="STATION_OVERRIDES: expected SERIES=ICAO@ZONE"):
         stations.overrides(text)
+
+
+def test_symbols_of_stations_are_read():
+    """The value of the day is the maximum and the day is today unless said otherwise."""
+    entries = stations.symbol_stations("UHMIA=KMIA, NG=KMDW:low+1,", stations.STATIONS)
+    assert [("UHMIA", "KMIA", "high", 0), ("NG", "KMDW", "low", 1)] == [
+        (each.symbol, each.station, each.measure, each.days_ahead) for each in entries
+    ]
+
+
+@pytest.mark.parametrize("text", ["UHMIA", "UHMIA=KXYZ", "UHMIA=KMIA:mean", "UHMIA=KMIA+x", "=KMIA"])
+def test_a_symbol_without_a_station_of_the_registry_is_refused(text):
+    """The message shows the form."""
+    with pytest.raises(SettingsError, match="SYMBOL_STATIONS: expected SYMBOL=ICAO"):
+        stations.symbol_stations(text, stations.STATIONS)
