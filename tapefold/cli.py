@@ -1,7 +1,5 @@
 """The command `tapefold`."""
 
-import asyncio
-import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -14,6 +12,7 @@ from sinks.tables import StatementRefused
 from tapefold import (
     cli_audit,
     cli_iem,
+    cli_kalshi,
     cli_policy,
     cli_proofs,
     cli_rest,
@@ -28,7 +27,20 @@ from tapefold import (
 from tapefold import demo as demo_queries
 from tapefold.begin import service as _service
 from tapefold.begin import state_dir as _state_dir
-from tapefold.cli_options import ArchivePaths, RestFault, RestLimit, Speed, StateDir, rest_fault_of
+from tapefold.cli_options import (
+    ArchivePaths,
+    DisconnectEvery,
+    DropSeq,
+    Duplicate,
+    Frames,
+    Outage,
+    ScenarioFile,
+    Seed,
+    Speed,
+    Stall,
+    StallAfter,
+    StateDir,
+)
 from tapefold.cli_options import speed_of as _speed
 from tapefold.local.errors import LocalError
 from tapefold.local.jars import ensure_jars
@@ -38,10 +50,6 @@ from tapefold.payloads import tws as tws_payloads
 from tapefold.payloads.sources import SOURCES, Source
 from tapefold.screen import Screen
 from tapefold.settings import DEFAULT_STATE_DIR, load_settings
-from tapefold.simulators.kalshi import server as kalshi_simulator
-from tapefold.simulators.kalshi.archive import Archive
-from tapefold.simulators.kalshi.faults import Faults, RestFaults
-from tapefold.simulators.kalshi.keys import ensure_keypair
 from tapefold.simulators.kalshi.recording import BadRecording
 from tapefold.simulators.tws.world import NoBars
 from tapefold.stack import POLL_S, Recording, Stack
@@ -55,6 +63,7 @@ simulate_app = typer.Typer(no_args_is_help=True, help="Simulate an upstream, in 
 run_app.command("iem")(cli_iem.run)
 run_app.command("rest")(cli_rest.run)
 simulate_app.command("iem")(cli_iem.simulate)
+simulate_app.command("kalshi")(cli_kalshi.simulate)
 run_app.command("tws")(cli_tws.run)
 simulate_app.command("tws")(cli_tws.simulate)
 app.add_typer(cli_proofs.app)
@@ -69,16 +78,6 @@ app.add_typer(cli_webhook.app, name="webhook")
 run_app.command("webhook")(cli_webhook.receive)
 simulate_app.command("webhook")(cli_webhook.simulate)
 
-Frames = Annotated[
-    list[Path], typer.Option("--frames", help="Recorded frames: NDJSON files (gzip or plain) or folders; repeatable.")
-]
-DropSeq = Annotated[int | None, typer.Option(help="Do not send the frame with this seq, once per subscription.")]
-Stall = Annotated[float | None, typer.Option(help="Fall silent once, for this many seconds.")]
-DisconnectEvery = Annotated[int | None, typer.Option(help="Cut the connection after every N frames.")]
-Duplicate = Annotated[float, typer.Option(help="Send each frame twice with this probability.")]
-Seed = Annotated[int, typer.Option(help="Seed of the simulator's chance.")]
-StallAfter = Annotated[int, typer.Option(help="Frames before the silence of --stall begins.")]
-Outage = Annotated[float, typer.Option("--outage-s", help="Recorded seconds that pass unheard after each cut.")]
 SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help=f"One of {', '.join(SOURCES)}.")]
 Symbol = Annotated[str | None, typer.Option("--symbol", help="tws: the symbol, of files that name none.")]
 Zone = Annotated[str | None, typer.Option("--zone", help="tws: the IANA time zone, of times that name none.")]
@@ -103,14 +102,15 @@ def up(  # noqa: PLR0917  # each is a flag
     outage_s: Outage = 2.0,
     duplicate: Duplicate = 0.0,
     seed: Seed = 1,
+    scenario: ScenarioFile = None,
     state_dir: StateDir = DEFAULT_STATE_DIR,
 ) -> None:
     """Run broker, store, migrations, producers, agents and sink in this terminal; Ctrl-C stops them in order."""
     _speed(speed)
     options = ["--stall-after", str(stall_after), "--outage-s", str(outage_s), "--duplicate", str(duplicate)]
     options += ["--seed", str(seed)]
-    for flag, value in (("--drop-seq", drop_seq), ("--stall", stall), ("--disconnect-every", disconnect_every)):
-        options += [] if value is None else [flag, str(value)]
+    given = {"--drop-seq": drop_seq, "--stall": stall, "--disconnect-every": disconnect_every, "--scenario": scenario}
+    options += [part for flag, value in given.items() if value is not None for part in (flag, str(value))]
     recording = Recording(tuple(frames), speed, tuple(options), tuple(archive)) if frames or archive else None
     _run_stack(state_dir, recording, once=once, show_demo=False)
 
@@ -295,69 +295,6 @@ def run_sink(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
     """Write the log into ClickHouse."""
     settings = _service("sink")
     services.run_sink(settings, _state_dir(state_dir, settings))
-
-
-@simulate_app.command("kalshi")
-def simulate_kalshi(  # noqa: PLR0917  # each is a flag
-    frames: Frames = [],  # noqa: B006  # typer reads the default, nobody changes it
-    archive: ArchivePaths = [],  # noqa: B006
-    rest_fault: RestFault = [],  # noqa: B006
-    rest_limit: RestLimit = 0,
-    speed: Speed = "1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
-    drop_seq: DropSeq = None,
-    stall: Stall = None,
-    stall_after: StallAfter = 1_000,
-    disconnect_every: DisconnectEvery = None,
-    outage_s: Outage = 2.0,
-    duplicate: Duplicate = 0.0,
-    seed: Seed = 1,
-    state_dir: StateDir = DEFAULT_STATE_DIR,
-) -> None:
-    """Kalshi's WebSocket, replaying recorded frames, and its REST API over recorded answers. Prints where they are."""
-    if not frames and not archive:
-        raise typer.BadParameter("expected --frames or --archive, or both")
-    settings = _service("simulator")
-    key_id, key_path, public_key = ensure_keypair(_state_dir(state_dir, settings) / "keys")
-    try:
-        faults = Faults(
-            drop_seq=drop_seq,
-            stall_s=stall,
-            stall_after_frames=stall_after,
-            disconnect_every_frames=disconnect_every,
-            outage_s=outage_s,
-            duplicate_probability=duplicate,
-        )
-        rest_faults = RestFaults(tuple(map(rest_fault_of, rest_fault)), rest_limit)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-    def ready(url: str) -> None:
-        rest_url = f"{url.replace('ws://', 'http://').removesuffix('/ws/v2')}/v2"
-        typer.echo(f"KALSHI_WS_URL={url}\nKALSHI_REST_URL={rest_url}")
-        typer.echo(f"KALSHI_API_KEY_ID={key_id}\nKALSHI_PRIVATE_KEY_PATH={key_path}")
-
-    async def simulate() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        counters = await kalshi_simulator.serve(
-            frames,
-            public_key=public_key,
-            key_id=key_id,
-            port=port,
-            speed=_speed(speed),
-            faults=faults,
-            seed=seed,
-            on_ready=ready,
-            clock_ms=wiring.now_ms,
-            stop=stop,
-            archive=Archive(archive) if archive else None,
-            rest_faults=rest_faults,
-        )
-        typer.echo(str(counters))
-
-    asyncio.run(simulate())
 
 
 def main() -> NoReturn:

@@ -9,17 +9,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from producers.iem.clock import Clock
 from tapefold import begin, query, services_iem, wiring
+from tapefold.cli_options import ScenarioFile, StateDir, listed, tape_of
 from tapefold.settings import DEFAULT_STATE_DIR, load_settings
+from tapefold.simulators import scenario as scenarios
 from tapefold.simulators.iem.archive import Archive
-from tapefold.simulators.iem.faults import KINDS, Faults, Kind, read_scenario
+from tapefold.simulators.iem.faults import KINDS, Faults, Kind
 from tapefold.simulators.iem.generated import Chances, Generated
 from tapefold.simulators.iem.server import Simulator, serve
 from topics.iem import MODELS
 from topics.units import NS_PER_DAY, NS_PER_S
 
-StateDir = Annotated[Path, typer.Option("--state-dir", help="Folder of the broker, the store and the agents' states.")]
 Chance = Annotated[float, typer.Option(help="Chance of each, from 0 to 1.")]
 _DAY = "%Y-%m-%d"
 
@@ -79,29 +79,27 @@ def simulate(  # noqa: PLR0917  # each is a flag
     fault: Annotated[
         list[str], typer.Option(help=f"KIND:CHANCE for every answer; KIND of {', '.join(KINDS)}; repeatable.")
     ] = [],  # noqa: B006
-    scenario: Annotated[Path | None, typer.Option(help="NDJSON lines with from, to and kind: storms.")] = None,
+    scenario: ScenarioFile = None,
     limit_per_second: Annotated[int, typer.Option(help="More requests in a second are 429; 0: any.")] = 0,
 ) -> None:
     """IEM's tables, reports and lists over HTTP. Prints the variables that point `run iem` at it."""
     begin.service("simulator")
     try:
         chances = Chances(late, missing, duplicate, conflict, correction)
-        holdings = Archive(archive) if archive else Generated(_listed(make_up), seed=seed, chances=chances)
-        faults = Faults(tuple(map(_fault, fault)), read_scenario(scenario) if scenario else (), limit_per_second)
-        start_ns = _start_ns(at, holdings)
+        script = scenarios.read(scenario, "iem")
+        made_up = Generated(listed(make_up), seed=seed, chances=chances, scenario=script)
+        holdings = Archive(archive) if archive else made_up
+        faults = Faults(tuple(map(_fault, fault)), script, limit_per_second)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    if not speed > 0:
-        raise typer.BadParameter(f"expected a number above 0, was {speed}", param_hint="--speed")
-    wall_ns = wiring.now_ns()
-    clock = Clock(wiring.now_ns, tape_ns=start_ns, wall_ns=wall_ns, speed=speed, name="tape")
+    clock = tape_of(at, holdings.span_ns()[0] if isinstance(holdings, Archive) else wiring.now_ns(), speed)
     simulator = Simulator(holdings, clock, faults=faults, seed=seed)
 
     def ready(url: str) -> None:
         typer.echo(f"IEM_BASE_URL={url}")
         typer.echo(f"IEM_STATIONS={','.join(holdings.stations())}")
         typer.echo(f"IEM_MODELS={','.join(MODELS)}")
-        typer.echo(f"IEM_TAPE={start_ns}:{wall_ns}:{speed}")
+        typer.echo(f"IEM_TAPE={clock.text}")
 
     async def until_stopped() -> None:
         stop = asyncio.Event()
@@ -111,13 +109,6 @@ def simulate(  # noqa: PLR0917  # each is a flag
 
     asyncio.run(until_stopped())
     typer.echo(str(simulator.counters))
-
-
-def _start_ns(at: str | None, holdings: Archive | Generated) -> int:
-    if at is not None:
-        moment = datetime.fromisoformat(at)
-        return int((moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).timestamp()) * NS_PER_S
-    return holdings.span_ns()[0] if isinstance(holdings, Archive) else wiring.now_ns()
 
 
 def _fault(text: str) -> tuple[Kind, float]:
@@ -130,7 +121,3 @@ def _fault(text: str) -> tuple[Kind, float]:
 
 def _ns(day: datetime) -> int:
     return int(day.replace(tzinfo=UTC).timestamp()) * NS_PER_S
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip().upper() for part in text.split(",") if part.strip()]

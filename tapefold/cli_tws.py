@@ -2,22 +2,24 @@
 
 import asyncio
 import signal
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from tapefold import begin, services, services_tws, wiring
+from tapefold.cli_options import Day, ScenarioFile, listed, time_ns_of
 from tapefold.payloads.tws import Given
 from tapefold.settings import DEFAULT_STATE_DIR
+from tapefold.simulators import scenario as scenarios
 from tapefold.simulators.tws.faults import Faults
 from tapefold.simulators.tws.server import serve
 from tapefold.simulators.tws.world import World, made_up, recorded
+from topics.units import NS_PER_S
 
 StateDir = Annotated[Path, typer.Option("--state-dir", help="Folder of the broker, and of what is owed.")]
 Every = Annotated[int | None, typer.Option(help="Every Nth request for history meets it.")]
-Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day of what is made up.")]
 
 
 def run(
@@ -93,6 +95,7 @@ def simulate(  # noqa: PLR0917  # each is a flag
     outage_s: Annotated[float, typer.Option("--outage-s", help="Seconds until the line is restored.")] = 5.0,
     restored: Annotated[Literal["1101", "1102"], typer.Option(help="What is said then.")] = "1101",
     revise_every: Annotated[int | None, typer.Option(help="Every Nth bar is another one when asked for again.")] = None,
+    scenario: ScenarioFile = None,
 ) -> None:
     """Interactive Brokers' TWS at its socket. Prints the variables that point `run tws` at it."""
     begin.service("simulator")
@@ -108,11 +111,13 @@ def simulate(  # noqa: PLR0917  # each is a flag
             outage_s=outage_s,
             restored=1101 if restored == "1101" else 1102,
             revise_every=revise_every,
+            scenario=scenarios.read(scenario, "tws"),
         )
-        at_s = None if at is None else _utc(at).timestamp()
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    world = recorded(bars, Given(symbol, zone)) if bars else made_up(_listed(make_up), date.date(), days, seed)
+    at_ns = time_ns_of(at, "--at")
+    at_s = None if at_ns is None else at_ns / NS_PER_S
+    world = recorded(bars, Given(symbol, zone)) if bars else made_up(listed(make_up), date.date(), days, seed)
     asyncio.run(_serve(world, faults, port=port, at_s=at_s, speed=speed, strict_pacing=strict_pacing))
 
 
@@ -132,12 +137,3 @@ async def _serve(
         world, faults=faults, at_s=at_s, speed=speed, strict_pacing=strict_pacing, port=port, on_ready=ready, stop=stop
     )
     typer.echo(str(counters))
-
-
-def _utc(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]

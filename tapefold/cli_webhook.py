@@ -3,17 +3,23 @@
 import asyncio
 import json
 import signal
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from producers.iem.clock import Clock
 from producers.webhook.markers import look_up
 from tapefold import begin, wiring
-from tapefold.cli_options import StateDir
+from tapefold.cli_options import Day, ScenarioFile, StateDir, listed, tape_of
 from tapefold.settings import DEFAULT_STATE_DIR, load_settings
-from tapefold.simulators.webhook.events import Mix, deliveries
-from tapefold.simulators.webhook.sender import Plan, bodies_of, run
+from tapefold.simulators import scenario as scenarios
+from tapefold.simulators.kalshi.made_up import made_up_of
+from tapefold.simulators.scenario import Scenario
+from tapefold.simulators.webhook.events import Delivery, Mix, deliveries, mix_at
+from tapefold.simulators.webhook.sender import Plan, Report, bodies_of, run
 from tapefold.webhook import serving
 from tapefold.webhook.redrive import letters, redrive
 from topics.catalog import RAW_WEBHOOK
@@ -103,7 +109,17 @@ def simulate(  # noqa: PLR0917  # each is a flag
     retries: Annotated[int, typer.Option(help="Attempts after the first, on 429, 5xx and no answer.")] = 5,
     retry_s: Annotated[float, typer.Option(help="Seconds before each.")] = 0.5,
     payloads: Annotated[Path | None, typer.Option(help="Recorded payloads, JSON, one a line.")] = None,
+    make_up: Annotated[
+        str, typer.Option(help="Weather series whose made-up markets the events tell of, separated by commas.")
+    ] = "",
+    date: Day = datetime(2026, 3, 8),  # noqa: DTZ001  # a day; typer reads the default
+    days: Annotated[int, typer.Option(help="Climate days of what is made up.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of events and faults; ids carry it.")] = 1,
+    at: Annotated[
+        str | None, typer.Option(help="Simulated time at the start, for the scenario; else the wall.")
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Simulated seconds per second.")] = 1.0,
+    scenario: ScenarioFile = None,
 ) -> None:
     """A sender of signed webhooks (secret: WEBHOOK_SECRET); prints what came of them as JSON."""
     settings = load_settings()
@@ -112,9 +128,9 @@ def simulate(  # noqa: PLR0917  # each is a flag
         raise typer.BadParameter(f"expected parts of at least 0 and at most 1 in all, were {sum(mix)}")
     if settings.webhook_secret is None:
         raise SettingsError("WEBHOOK_SECRET: expected the secret to sign with, was not set")
-    chosen = scheme or settings.webhook_scheme
+    script, clock = scenarios.read(scenario, "webhook"), tape_of(at, wiring.now_ns(), speed)
     plan = Plan(
-        scheme=chosen,
+        scheme=scheme or settings.webhook_scheme,
         secret=settings.webhook_secret.get_secret_value().partition(",")[0].strip(),
         rate=rate,
         count=count,
@@ -123,17 +139,34 @@ def simulate(  # noqa: PLR0917  # each is a flag
         retry_s=retry_s,
         slow=slow,
         huge_bytes=huge,
+        slow_within=_slow_within(script, clock),
     )
     bodies = () if payloads is None else bodies_of(payloads.read_bytes())
+    if make_up:
+        weather = scenarios.read(scenario, "iem")
+        bodies = tuple(made_up_of(listed(make_up), date.date(), days, seed=seed, weather=weather).notices())
+    source = deliveries(seed, plan.scheme, lambda: mix_at(mix, script, clock.now_ns()), bodies)
+    report = asyncio.run(_send(url, plan, source, script, clock))
+    typer.echo(json.dumps(report.summary()))
+    if report.unexpected or report.given_up:
+        raise typer.Exit(1)
 
-    async def send() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        source = deliveries(seed, chosen, mix, bodies)
-        report = await run(url, plan, source, now_s=lambda: wiring.now_ns() // NS_PER_S, stop=stop)
-        typer.echo(json.dumps(report.summary()))
-        if report.unexpected or report.given_up:
-            raise typer.Exit(1)
 
-    asyncio.run(send())
+def _slow_within(script: Scenario, clock: Clock) -> tuple[tuple[float, float, int], ...]:
+    """The scenario's slow sockets: from and to, in seconds of the wall from now, and how many."""
+    now_ns = clock.now_ns()
+    return tuple(
+        (clock.wall_s(one.from_ns - now_ns), clock.wall_s(one.to_ns - now_ns), one.sockets)
+        for one in script.faults
+        if one.kind == "slow" and one.to_ns > now_ns
+    )
+
+
+async def _send(url: str, plan: Plan, source: Iterator[Delivery], script: Scenario, clock: Clock) -> Report:
+    def now_s() -> int:
+        return wiring.now_ns() // NS_PER_S + int(script.seconds("skew", clock.now_ns()))
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return await run(url, plan, source, now_s=now_s, stop=stop)

@@ -9,7 +9,6 @@ from typing import Any
 import structlog
 
 from producers.iem import history as past
-from producers.iem.clock import Clock, tape_clock
 from producers.iem.door import Door
 from producers.iem.history import History, Lags
 from producers.iem.live import Live
@@ -18,7 +17,7 @@ from producers.iem.throttle import Throttle
 from producers.iem.turns import Turns
 from producers.kalshi.backoff import Backoff
 from sinks.tables import Tables
-from tapefold import wiring
+from tapefold import tape, wiring
 from tapefold.settings import Settings
 from topics.errors import SettingsError, Unavailable
 from topics.units import NS_PER_S
@@ -38,7 +37,7 @@ def run_iem(
     if not stations:
         raise SettingsError("IEM_STATIONS: expected at least one station such as KNYC, was empty")
     log = wiring.open_log(settings, state_dir)
-    clock = _clock(settings)
+    clock = tape.clock_of(settings.iem_tape, "IEM_TAPE")
     units = [] if span_ns is None else [*past.windows(stations, models, *span_ns), *past.years(stations, *span_ns)]
     parts = Parts(
         live=Live(
@@ -89,15 +88,6 @@ async def _poll(parts: Parts, appender: Any, partitions: int, *, until_done: boo
     appender.close()
     for unit in parts.history.progress().failed:
         logger.error("history: given up", unit=unit.url(""))
-
-
-def _clock(settings: Settings) -> Clock:
-    if not settings.iem_tape:
-        return Clock(wiring.now_ns)
-    try:
-        return tape_clock(settings.iem_tape, wiring.now_ns)
-    except ValueError as error:
-        raise SettingsError(f"IEM_TAPE: {error}") from error
 
 
 def _measured(settings: Settings, state_dir: Path) -> Lags:

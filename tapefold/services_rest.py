@@ -15,7 +15,7 @@ from producers.kalshi.rest.budget import Breaker, Budget
 from producers.kalshi.rest.door import Door
 from producers.kalshi.rest.recorder import SOURCE, Recorder, Span
 from producers.publish import Publisher
-from tapefold import wiring
+from tapefold import tape, wiring
 from tapefold.services import own
 from tapefold.settings import Settings
 from topics.catalog import RAW_KALSHI_REST
@@ -45,13 +45,19 @@ async def _record(
         logger.info("metric", metric=name, **fields)
 
     signer = _signer(settings)
-    door = Door(settings.kalshi_rest_url, now_ns=wiring.now_ns, signer=signer)
+    clock = tape.clock_of(settings.rest_tape, "REST_TAPE")
+    door = Door(settings.kalshi_rest_url, now_ns=clock.now_ns, sign_ns=wiring.now_ns, signer=signer)
     tier = settings.rest_tier or ("unsigned" if signer is None else "basic")
     breaker = Breaker(settings.rest_failure_threshold, settings.rest_circuit_breaker_seconds)
     budget = Budget(tier, time.monotonic())
     asker = Asker(door, budget, breaker, rng=wiring.system_random(), on_metric=on_metric)
     publisher = Publisher(
-        appender, topic=RAW_KALSHI_REST, partitions=partitions, source=SOURCE, conn=secrets.token_hex(3), clock="wall"
+        appender,
+        topic=RAW_KALSHI_REST,
+        partitions=partitions,
+        source=SOURCE,
+        conn=secrets.token_hex(3),
+        clock=clock.name,
     )
     recorder = Recorder(
         asker,
@@ -59,7 +65,7 @@ async def _record(
         appender,
         settings.series(),
         path=folder / "checkpoint.json",
-        now_ns=wiring.now_ns,
+        now_ns=clock.now_ns,
         on_metric=on_metric,
         span=span,
     )

@@ -36,6 +36,11 @@ class Clock:
         )
         return self._latest_ns
 
+    @property
+    def text(self) -> str:
+        """`TAPE_NS:WALL_NS:SPEED`, which `tape_clock` reads."""
+        return f"{self._tape_ns}:{self._wall_ns}:{self.speed}"
+
     def wall_s(self, tape_ns: int) -> float:
         """How long a span of this clock takes on the wall, in seconds."""
         return tape_ns / NS_PER_S / self.speed

@@ -33,13 +33,17 @@ class NoAnswer(Exception):
 
 
 class Door:
-    """Asks one host. rest_url: such as `https://external-api.kalshi.com/trade-api/v2`. proxy: its URL, None without."""
+    """Asks one host. rest_url: such as `https://external-api.kalshi.com/trade-api/v2`. proxy: its URL, None without.
+
+    now_ns: the clock of the stamps. sign_ns: the wall, which signatures need; without it the same.
+    """
 
     def __init__(
         self,
         rest_url: str,
         *,
         now_ns: Callable[[], int],
+        sign_ns: Callable[[], int] | None = None,
         signer: Signer | None = None,
         timeout_s: float = TIMEOUT_S,
         proxy: str | None = None,
@@ -48,13 +52,14 @@ class Door:
         self._host = f"{split.scheme}://{split.netloc}"
         self._root = split.path
         self._now_ns = now_ns
+        self._sign_ns = sign_ns or now_ns
         self._signer = signer
         self._client = httpx.AsyncClient(timeout=timeout_s, proxy=proxy, trust_env=False)
 
     async def get(self, path: str) -> Answer:
         """Ask for a path below the API's root, with its query. Raises NoAnswer."""
         url = self._root + path
-        headers = {} if self._signer is None else self._signer.headers("GET", url, self._now_ns() // NS_PER_MS)
+        headers = {} if self._signer is None else self._signer.headers("GET", url, self._sign_ns() // NS_PER_MS)
         try:
             response = await self._client.get(self._host + url, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:

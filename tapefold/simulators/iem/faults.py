@@ -1,15 +1,10 @@
 """What can be made to go wrong with an answer, by chance or by a script, and what was counted. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
-import msgspec
-
-from stream_processors.parsers.iem.answer import time_ns
-from topics.errors import Refused
+from tapefold.simulators.scenario import NONE, Scenario
 from topics.units import NS_PER_S
 
 Kind = Literal[
@@ -24,47 +19,15 @@ Kind = Literal[
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-class Storm(NamedTuple):
-    """One fault for all answers of a span of the tape's time; the end is excluded."""
-
-    from_ns: int
-    to_ns: int
-    kind: Kind
-
-
-class _Line(msgspec.Struct, forbid_unknown_fields=True):
-    kind: Kind
-    from_: str = msgspec.field(name="from")
-    to: str
-
-
-def read_scenario(path: Path) -> list[Storm]:
-    """A script: NDJSON lines `{"from": "2026-01-15T16:00Z", "to": "2026-01-15T16:30Z", "kind": "503"}`. Raises Refused."""
-    storms: list[Storm] = []
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise Refused(f"--scenario: expected a readable file, was {error}") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            said = msgspec.json.decode(line, type=_Line)
-            storms.append(Storm(time_ns(said.from_), time_ns(said.to), said.kind))
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise Refused(f"{path}:{number}: expected from, to and kind ({', '.join(KINDS)}): {error}") from error
-    return storms
-
-
 @dataclass(frozen=True)
 class Faults:
-    """chances: of each kind, for every answer. storms: by script. limit_per_s: more answers in a second are 429; 0: any.
+    """chances: of each kind, for every answer. scenario: those of some time. limit_per_s: more in a second are 429; 0: any.
 
     Raises ValueError for values out of range.
     """
 
     chances: tuple[tuple[Kind, float], ...] = ()
-    storms: Sequence[Storm] = ()
+    scenario: Scenario = NONE
     limit_per_s: int = 0
 
     def __post_init__(self) -> None:
@@ -73,10 +36,8 @@ class Faults:
 
     def of(self, now_ns: int, chance: float) -> Kind | None:
         """The fault of an answer at this time. chance: uniform in [0, 1)."""
-        for storm in self.storms:
-            if storm.from_ns <= now_ns < storm.to_ns:
-                return storm.kind
-        for kind, share in self.chances:
+        scripted = ((kind, self.scenario.share(kind, now_ns)) for kind in KINDS)
+        for kind, share in (*scripted, *self.chances):
             if chance < share:
                 return kind
             chance -= share

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from tapefold.simulators.iem.holdings import Product, Row, Run
 from tapefold.simulators.iem.texts import Report, row_of, text_of
+from tapefold.simulators.scenario import NONE, Scenario
 from topics.iem import STANDARD_OFFSET_S, day_of, promised, scheduled
 from topics.stations import ZONES
 from topics.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S
@@ -47,15 +48,19 @@ class Chances:
 
 
 class Generated:
-    """Stations with a known standard offset only. Raises ValueError for others."""
+    """Stations with a known standard offset only. Raises ValueError for others.
 
-    def __init__(self, stations: Sequence[str], *, seed: int, chances: Chances) -> None:
+    scenario: flaws of the runs, and of the final reports, of some time.
+    """
+
+    def __init__(self, stations: Sequence[str], *, seed: int, chances: Chances, scenario: Scenario = NONE) -> None:
         unknown = [station for station in stations if station not in STANDARD_OFFSET_S]
         if unknown:
             raise ValueError(f"expected stations of {', '.join(sorted(STANDARD_OFFSET_S))}, was {', '.join(unknown)}")
         self._stations = tuple(sorted(stations))
         self._seed = seed
         self._chances = chances
+        self._scenario = scenario
 
     def stations(self) -> Sequence[str]:
         """As given, sorted."""
@@ -78,14 +83,14 @@ class Generated:
             rng = self._rng(station, model, run_ns, "run")
             missing, late, duplicate, conflict = (rng.random() for _ in range(4))
             lag_ns = int(_LAG_H[model] * NS_PER_HOUR + rng.expovariate(1 / _JITTER_MEAN_MIN) * NS_PER_MINUTE)
-            if missing < self._chances.missing:
+            if missing < self._chance("missing", run_ns):
                 continue
-            out_ns = run_ns + lag_ns + (_LATE_NS if late < self._chances.late else 0)
+            out_ns = run_ns + lag_ns + (_LATE_NS if late < self._chance("late", run_ns) else 0)
             rows = [self._row(station, model, run_ns, valid_ns) for valid_ns in promised(model, run_ns) or ()]
-            if duplicate < self._chances.duplicate:
+            if duplicate < self._chance("duplicate", run_ns):
                 rows = [row for row in rows for _ in range(2)]
             yield Run(station, model, run_ns, out_ns, rows)
-            if conflict < self._chances.conflict:
+            if conflict < self._chance("conflict", run_ns):
                 other = [{**row, "tmp": int(row["tmp"] or 0) + 1} for row in rows]
                 yield Run(station, model, run_ns, out_ns + _CORRECTED_AFTER_NS, other)
 
@@ -101,8 +106,8 @@ class Generated:
         rng = self._rng(station, number, "reports")
         high, low = self.truth(station, number)
         so_far = high - rng.choice((0, 0, 0, 1, 2))
-        corrected = rng.random() < self._chances.correction
         start_ns = number * NS_PER_DAY - STANDARD_OFFSET_S[station] * NS_PER_S
+        corrected = rng.random() < self._chance("correction", start_ns + int(_FINAL_H * NS_PER_HOUR))
         issues = [(_PRELIMINARY_H, so_far, "preliminary", ""), (_FINAL_H, high, "final", "")]
         if corrected:
             issues.append((_FINAL_H + 3, high + 1, "final", "CCA"))
@@ -157,6 +162,9 @@ class Generated:
                 row["n_x"] = extreme
             row["p12"] = rng.randint(0, 100)
         return row
+
+    def _chance(self, flaw: str, at_ns: int) -> float:
+        return self._scenario.share(flaw, at_ns, getattr(self._chances, flaw))
 
     def _rng(self, *what: object) -> random.Random:
         return random.Random("/".join(map(str, (self._seed, *what))))  # noqa: S311  # a world, not a secret

@@ -1,14 +1,18 @@
-"""Kalshi's REST API over recorded answers: `--archive` of `tapefold simulate kalshi`. Pure but for reading the files.
+"""Kalshi's REST API over answers: recorded (`--archive` of `tapefold simulate kalshi`) or made up. Pure but for reading.
 
 What was recorded is given out as it was recorded, item by item; listings are put together anew, with filters, limits and
-opaque cursors of the vendor's OpenAPI. A series nobody recorded is given with its ticker alone. Everything is told
-whatever the time is: a recording says what was, and its markets are as far as they were when they were recorded.
+opaque cursors of the vendor's OpenAPI. A series nobody recorded is given with its ticker alone. A recording is told
+whatever the time is: it says what was, and its markets are as far as they were when they were recorded. What is made up
+is told from its time on.
 """
 
 import base64
-from collections.abc import Iterable, Sequence
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
@@ -32,6 +36,14 @@ _fields = msgspec.json.Decoder(dict[str, Raw]).decode
 Reply = tuple[int, bytes]
 
 
+class Told(NamedTuple):
+    """What is said from `at_s` on (Unix seconds), as the answer to a path below `ROOT`."""
+
+    at_s: int
+    path: str
+    body: bytes
+
+
 class _Market(msgspec.Struct):
     ticker: str
     event_ticker: str
@@ -45,9 +57,19 @@ class _Trade(msgspec.Struct):
 
 
 class Archive:
-    """Recorded answers as one API. cutoff: markets that closed before live at the historical endpoints."""
+    """Answers as one API. cutoff: markets that closed before live at the historical endpoints.
 
-    def __init__(self, paths: Iterable[Path], *, cutoff: str = NO_CUTOFF) -> None:
+    told: what is said from a time on, oldest first. now_s: the simulated time in Unix seconds; it never goes back.
+    """
+
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        *,
+        cutoff: str = NO_CUTOFF,
+        told: Iterable[Told] = (),
+        now_s: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         self._cutoff = cutoff
         self._cutoff_s = _seconds(cutoff)
         self._markets: dict[str, tuple[_Market, Raw]] = {}
@@ -56,16 +78,19 @@ class Archive:
         self._trades: dict[str, dict[bytes, tuple[int, Raw]]] = {}
         self._candles: dict[str, list[Raw]] = {}
         self._books: dict[str, bytes] = {}
+        self._to_come = deque(told)
+        self._now_s = now_s
         for path in find(paths, kalshi_rest.SUFFIXES):
             for payload in kalshi_rest.payloads(path):
                 self._take(dict(payload.headers)[H_URL].decode(), payload.value)
 
     def tickers(self) -> list[str]:
-        """All markets, sorted."""
+        """All markets so far, sorted."""
         return sorted({*self._markets, *self._trades})
 
     def reply(self, path: str, query: str) -> Reply:  # noqa: PLR0911  # one for each path
         """HTTP status and body for a path below the API's root."""
+        self._advance()
         parts = tuple(unquote(part) for part in path.strip("/").split("/"))
         asked = {name: values[-1] for name, values in parse_qs(query).items()}
         historical = parts[0] == "historical"
@@ -90,6 +115,12 @@ class Archive:
             case ("series", _, "markets", ticker, "candlesticks") | ("markets", ticker, "candlesticks"):
                 return 200, _encode({"ticker": ticker, "candlesticks": self._candles_of(ticker, asked)})
         return 404, error_body("not_found", f"no such thing: {path[:200]}")
+
+    def _advance(self) -> None:
+        """Take what is told by now."""
+        while self._to_come and self._to_come[0].at_s <= self._now_s():
+            told = self._to_come.popleft()
+            self._take(told.path, told.body)
 
     def _take(self, url: str, value: bytes) -> None:
         """Keep what an answer states; what is no JSON object states nothing."""

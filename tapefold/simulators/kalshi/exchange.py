@@ -35,6 +35,8 @@ from tapefold.simulators.kalshi.wire import (
     reply,
     type_of,
 )
+from tapefold.simulators.scenario import Fault
+from topics.units import NS_PER_MS
 
 _ACTIONS = frozenset({"add_markets", "delete_markets", "get_snapshot"})
 
@@ -66,14 +68,14 @@ class Exchange:
         self.faults = faults
         self.counters = counters if counters is not None else Counters()
         self.books = Books()
-        self.position_ms = 0
-        """Recording time of the last frame passed, Unix ms; 0 before the first."""
+        self.position_ms = 0  # recording time of the last frame passed, Unix ms; 0 before the first
         self.ended = False
-        self.subscribes = 0
-        """Accepted `subscribe` commands so far; the first one starts the recording."""
-        self.attention = False
-        """A session has reached a fault: look at `cut_due` and `stall_due` before the next frame."""
+        self.subscribes = 0  # accepted `subscribe` commands so far; the first one starts the recording
+        self.attention = False  # a session has reached a fault: look at `cut_due` and `stall_due` before the next frame
         self.stall_armed = faults.stall_s is not None
+        self.stall_s = faults.stall_s or 0.0
+        self.outage_until_ms = 0.0  # of the scenario, in recording time
+        self._script = sorted(faults.scenario.faults, key=lambda fault: fault.from_ns, reverse=True)
         self._tickers: dict[str, bytes] = {}
         self._sessions: list[Session] = []
         self._connections = 0
@@ -108,6 +110,8 @@ class Exchange:
     def advance(self, frame: Frame) -> None:
         """The recording passes `frame`: books take it, subscribed sessions get it. Raises `UnfoldableFrame`."""
         self.position_ms = frame.at_ms
+        while self._script and self._script[-1].from_ns <= frame.at_ms * NS_PER_MS:
+            self._strike(self._script.pop())
         kind = frame.kind
         channel = CHANNEL_OF_TYPE.get(kind)
         if channel is None:
@@ -119,6 +123,16 @@ class Exchange:
             self._tickers[frame.market] = bytes(frame.msg)
         for session in self._sessions:
             session.offer(channel, frame)
+
+    def _strike(self, fault: Fault) -> None:
+        """A fault of the scenario begins, for all who listen."""
+        heard = [session for session in self._sessions if session.subscribed and not session.closed]
+        if fault.kind == "cut":
+            self.outage_until_ms = fault.to_ns / NS_PER_MS
+        elif fault.kind == "stall":
+            self.stall_s = fault.seconds
+        for session in heard[: 1 if fault.kind == "stall" else None]:
+            session.strike(fault.kind)
 
     def finish(self) -> None:
         """The recording is over: who subscribes from now on is `finished` at once."""
@@ -161,6 +175,15 @@ class Session:
     def subscribed(self) -> bool:
         """Whether any subscription stands."""
         return bool(self._by_sid)
+
+    def strike(self, kind: str) -> None:
+        """A scripted `cut`, `stall` or `drop`; duplicates are drawn for each frame."""
+        if kind == "drop":
+            for sub in self._by_sid.values():
+                sub.drop_seq = sub.seq + 1 if sub.sequenced else None
+        self.cut_due = self.cut_due or kind == "cut"
+        self.stall_due = self.stall_due or kind == "stall"
+        self._exchange.attention = True
 
     def close(self) -> None:
         """Nothing more can be sent: frames still in `out` are counted as lost instead of sent."""
@@ -343,7 +366,10 @@ class Session:
         counters.sent[kind] += 1
         self.data_frames += 1
         faults = self._faults
-        if faults.duplicate_probability and self._rng.random() < faults.duplicate_probability:
+        twice = faults.duplicate_probability
+        if faults.scenario.faults:
+            twice = faults.scenario.share("duplicate", self._exchange.position_ms * NS_PER_MS, twice)
+        if twice and self._rng.random() < twice:
             self.out.append(payload)
             counters.duplicated[kind] += 1
         if self.data_frames == faults.disconnect_every_frames:

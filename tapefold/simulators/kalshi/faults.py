@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tapefold.simulators.scenario import NONE, Scenario
+
 
 @dataclass(frozen=True)
 class Faults:
@@ -18,6 +20,7 @@ class Faults:
     duplicate_probability: chance in [0, 1] that a data frame is sent twice, byte for byte.
     replies_take_seq: `ok` and `unsubscribed` consume a number of their sid, as the vendor's schema implies; `False`
         sends them without. A setting rather than a fault: which of the two holds is not documented.
+    scenario: faults of `kalshi.ws` at times of the recording.
     """
 
     drop_seq: int | None = None
@@ -27,6 +30,7 @@ class Faults:
     outage_s: float = 2.0
     duplicate_probability: float = 0.0
     replies_take_seq: bool = True
+    scenario: Scenario = NONE
 
     def __post_init__(self) -> None:
         counts = (self.drop_seq, self.disconnect_every_frames, self.stall_after_frames)
@@ -38,8 +42,8 @@ class Faults:
             raise ValueError("expected duplicate_probability from 0 to 1")
 
 
-REST_KINDS = ("429", "500", "503", "empty", "truncate")
-"""What may happen to a REST answer: a status, a 200 without anything in it, a 200 that breaks off in the middle."""
+REST_KINDS = ("429", "500", "503", "empty", "truncate", "duplicate", "conflict")
+"""What may happen to a REST answer: see `tapefold.simulators.scenario.KINDS`."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,12 @@ class RestFaults:
     """Faults of REST answers. Raises ValueError for a kind that is none and for a chance out of [0, 1].
 
     chances: (kind, chance) pairs, tried in order. per_second: more requests in one second get 429; 0 for any number.
+    scenario: faults of `kalshi.rest` by the simulated time.
     """
 
     chances: tuple[tuple[str, float], ...] = ()
     per_second: int = 0
+    scenario: Scenario = NONE
 
     def __post_init__(self) -> None:
         for kind, chance in self.chances:

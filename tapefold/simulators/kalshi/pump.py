@@ -178,11 +178,12 @@ class Pump:
         await link.cut()
 
     def _begin_outage(self) -> None:
-        self._outage_until_ms = self._position_ms() + self._exchange.faults.outage_s * 1000
+        until_ms = self._position_ms() + self._exchange.faults.outage_s * 1000
+        self._outage_until_ms = max(until_ms, self._exchange.outage_until_ms)
         self._horizon_ms = float("-inf")
 
     def _begin_stall(self, link: Link) -> None:
-        seconds = self._exchange.faults.stall_s or 0.0
+        seconds = self._exchange.stall_s
         self._exchange.counters.stalls += 1
         self._stall_until_ms = self._position_ms() + seconds * 1000
         self._horizon_ms = float("-inf")

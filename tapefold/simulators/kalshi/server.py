@@ -25,6 +25,7 @@ from tapefold.simulators.kalshi.pump import END_CODE, END_REASON, Pump
 from tapefold.simulators.kalshi.recording import find_files, scan_markets, timeline
 from tapefold.simulators.kalshi.rest_door import RestDoor
 from tapefold.simulators.kalshi.wire import SOCKET_PATH
+from topics.units import NS_PER_MS
 
 HOST = "127.0.0.1"
 
@@ -61,6 +62,7 @@ async def serve(
     counters: Counters | None = None,
     archive: Archive | None = None,
     rest_faults: RestFaults | None = None,
+    tape_ns: Callable[[], int] | None = None,
 ) -> Counters:
     """Simulate Kalshi until `stop` is set (or this task is cancelled); returns what was counted.
 
@@ -68,26 +70,24 @@ async def serve(
     port: 0 for any free one. on_ready: called once with the WebSocket URL, when connections are accepted.
     archive: recorded REST answers, without which REST has the markets of the frames alone.
     clock_ms: Unix milliseconds, asked at each handshake. counters: counted into, for who wants to look on the way.
+    tape_ns: the simulated time, by which REST's scenario goes; without it the time that the recording has reached.
     Raises `BadRecording` (also in mid-recording, when a line is no frame), OSError when the port is taken.
     """
     files = find_files(frames)
     tickers = await asyncio.to_thread(scan_markets, files)
     exchange = Exchange(faults, seed, counters)
     pump = Pump(exchange, files, speed)
-    rest = RestDoor(archive, tickers, rest_faults or RestFaults(), exchange.counters, seed=seed, clock_ms=clock_ms)
-    door = _Door(exchange, pump, rest, public_key=public_key, key_id=key_id, clock_ms=clock_ms, skew_ms_max=skew_ms_max)
-    server = await serve_sockets(
-        door.attend,
-        HOST,
-        port,
-        process_request=door.answer,
-        create_connection=HoldableConnection,
-        compression=None,
-        ping_interval=None,
-        close_timeout=CLOSE_S_MAX,
-        write_limit=WRITE_LIMIT_BYTES,
-        server_header=None,
+    rest = RestDoor(
+        archive,
+        tickers,
+        rest_faults or RestFaults(),
+        exchange.counters,
+        seed=seed,
+        clock_ms=clock_ms,
+        tape_ns=tape_ns or (lambda: exchange.position_ms * NS_PER_MS),
     )
+    door = _Door(exchange, pump, rest, public_key=public_key, key_id=key_id, clock_ms=clock_ms, skew_ms_max=skew_ms_max)
+    server = await _listen(door, port)
     tasks = [
         asyncio.create_task(pump.run(timeline(files))),
         asyncio.create_task(_beat(pump, heartbeat_s)),
@@ -143,8 +143,9 @@ class _Door:
     def _unsigned(self, connection: ServerConnection, request: Request, path: str) -> Response | None:
         """What a request gets whose signature does not hold."""
         headers = dict(request.headers.raw_items())
+        now_ms = self._clock_ms() + (0 if path == SOCKET_PATH else self._rest.skew_ms())
         try:
-            verify(self._public_key, headers, "GET", path, self._clock_ms(), self._skew_ms_max)
+            verify(self._public_key, headers, "GET", path, now_ms, self._skew_ms_max)
         except SignatureRefused as error:
             self._exchange.counters.refused += 1
             return _json(connection, 401, error_body("unauthorized", str(error)))
@@ -174,6 +175,21 @@ class _Door:
             self._pump.subscribed()
         elif mending or self._exchange.attention:
             self._pump.look()
+
+
+async def _listen(door: _Door, port: int) -> Server:
+    return await serve_sockets(
+        door.attend,
+        HOST,
+        port,
+        process_request=door.answer,
+        create_connection=HoldableConnection,
+        compression=None,
+        ping_interval=None,
+        close_timeout=CLOSE_S_MAX,
+        write_limit=WRITE_LIMIT_BYTES,
+        server_header=None,
+    )
 
 
 async def _beat(pump: Pump, heartbeat_s: float) -> None:

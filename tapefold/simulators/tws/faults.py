@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from tapefold.simulators.scenario import NONE, Scenario
+
 
 @dataclass(frozen=True)
 class Faults:
@@ -14,7 +16,7 @@ class Faults:
     late_every, late_s: answered so many seconds late. disconnect_every: the socket closes in the middle of the answer.
     lose_after: after so many requests the line to Interactive Brokers is lost (1100) for `outage_s`, once; nothing is
     answered meanwhile; then `restored` is said. 1101: live requests are gone, too.
-    revise_every: every Nth bar is another one when it is asked for again.
+    revise_every: every Nth bar is another one when it is asked for again. scenario: faults of `tws` by the simulated time.
     """
 
     pacing_every: int | None = None
@@ -27,11 +29,12 @@ class Faults:
     outage_s: float = 1.0
     restored: Literal[1101, 1102] = 1101
     revise_every: int | None = None
+    scenario: Scenario = NONE
 
     def __post_init__(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
-            if value is not None and value < (0 if one.name.endswith("_s") else 1):
+            if isinstance(value, int | float) and value < (0 if one.name.endswith("_s") else 1):
                 raise ValueError(f"expected {one.name} from {0 if one.name.endswith('_s') else 1}, was {value}")
 
     def meets(self, every: int | None, number: int) -> bool:

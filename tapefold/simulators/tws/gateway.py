@@ -4,21 +4,26 @@ Fields and order as ib_async 2.1 reads them (`decoder.py`); contract details of 
 from 196 on). A range without bars is answered by 162 "HMDS query returned no data", as TWS does.
 """
 
+import random
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from tapefold.simulators.scenario import Fault
 from tapefold.simulators.tws import wire
 from tapefold.simulators.tws.faults import Counters, Faults
 from tapefold.simulators.tws.live import Live, grown
 from tapefold.simulators.tws.pacing import OPEN_MAX, Rules
 from tapefold.simulators.tws.world import Bar, Contract, World
+from topics.units import NS_PER_S
 
 SERVER_VERSION = 178
 ACCOUNT = "DU0000001"
 _SMALL_S = 30
+_OF_REQUESTS = frozenset({"pacing", "silent", "empty", "disconnect", "late"})
+_RESTORED = frozenset({"1101", "1102"})
 _UNIT_S = {"S": 1, "D": 86_400, "W": 7 * 86_400, "M": 30 * 86_400, "Y": 365 * 86_400}
 _DURATION = re.compile(r"(\d{1,6}) ([SDWMY])")
 _END = re.compile(r"(\d{8})[ -](\d{2}:\d{2}:\d{2})(?: (\S+))?")
@@ -65,13 +70,17 @@ class Asked(NamedTuple):
 class Gateway:
     """One TWS: what all its connections share. `now_s` is the simulated time in seconds since the epoch."""
 
-    def __init__(self, world: World, faults: Faults, counters: Counters, *, strict: bool = False) -> None:
+    def __init__(
+        self, world: World, faults: Faults, counters: Counters, *, strict: bool = False, seed: int = 1
+    ) -> None:
         self.world = world
+        self._rng = random.Random(seed)  # noqa: S311  # faults, not secrets
         self.faults = faults
         self.counters = counters
         self.clients: set[str] = set()
         self.sessions: list[Session] = []
         self.lost_until_s: float | None = None
+        self._restored: int = faults.restored
         self._rules = Rules(strict=strict)
         self.histories = 0
         self._told: dict[tuple[str, int], int] = {}
@@ -80,6 +89,15 @@ class Gateway:
         """The number of the next request for history."""
         self.histories += 1
         return self.histories
+
+    def fault_of(self, number: int, now_s: float) -> Fault | None:
+        """What befalls a request for history: by its number, or by the scenario."""
+        every = self.faults
+        for kind, numbers in (("pacing", every.pacing_every), ("silent", every.silent_every), ("empty", every.empty_every),
+                              ("disconnect", every.disconnect_every), ("late", every.late_every)):  # fmt: skip
+            if every.meets(numbers, number):
+                return Fault("tws", kind, 0, 0, 1.0, every.late_s, 0)
+        return every.scenario.struck(int(now_s * NS_PER_S), self._rng, _OF_REQUESTS)
 
     def opened(self) -> None:
         """One more request is open."""
@@ -97,14 +115,19 @@ class Gateway:
         """The bar, or what has become of it since it was asked for the first time."""
         key = (contract.symbol, bar.start_s)
         told = self._told[key] = self._told.get(key, 0) + 1
-        if told == 1 or not self.faults.meets(self.faults.revise_every, bar.start_s // contract.size_s):
+        every = self.faults.meets(self.faults.revise_every, bar.start_s // contract.size_s)
+        if told == 1 or not (every or self.faults.scenario.share("revise", bar.start_s * NS_PER_S)):
             return bar
         self.counters.faults["revised"] += 1
         return bar._replace(close=bar.low, trades=str(int(bar.trades) + 1))
 
-    def lose(self, wall_s: float) -> list[tuple["Session", Send]]:
-        """The line to Interactive Brokers breaks, for all connections."""
-        self.lost_until_s = wall_s + self.faults.outage_s
+    def outage(self, now_s: float) -> Fault | None:
+        """The scenario's outage that reigns."""
+        return next((f for f in self.faults.scenario.now(int(now_s * NS_PER_S)) if f.kind in _RESTORED), None)
+
+    def lose(self, until_s: float, restored: int) -> list[tuple["Session", Send]]:
+        """The line to Interactive Brokers breaks, for all connections. until_s: by the wall. restored: what is said then."""
+        self.lost_until_s, self._restored = until_s, restored
         self.counters.faults["1100"] += 1
         said = wire.frame(4, 2, -1, 1100, "Connectivity between IB and Trader Workstation has been lost.", "")
         return [(session, Send(said)) for session in self.sessions]
@@ -114,7 +137,7 @@ class Gateway:
         if self.lost_until_s is None or wall_s < self.lost_until_s:
             return []
         self.lost_until_s = None
-        code = self.faults.restored
+        code = self._restored
         self.counters.faults[str(code)] += 1
         fate = "lost" if code == 1101 else "maintained"  # noqa: PLR2004  # the code itself
         text = f"Connectivity between IB and Trader Workstation has been restored - data {fate}."
@@ -192,7 +215,7 @@ class Session:
             fields[1], fields[3], fields[2], fields[9], fields[15], fields[16], fields[17], fields[18], fields[19],
             fields[20], fields[21] == "1",
         )  # fmt: skip
-        gateway, faults = self.gateway, self.gateway.faults
+        gateway = self.gateway
         contract = gateway.world.find(asked.symbol, asked.con_id)
         number = gateway.history_number()
         self.open.add(asked.req_id)
@@ -204,14 +227,14 @@ class Session:
         if gateway.breaks(asked, wall_s, contract.size_s):
             gateway.counters.violations += 1
             return [self._pacing(asked.req_id)]
-        for fault, every in (("pacing", faults.pacing_every), ("silent", faults.silent_every)):
-            if faults.meets(every, number):
-                gateway.counters.faults[fault] += 1
-                return [self._pacing(asked.req_id)] if fault == "pacing" else []
-        return self._answer(asked, contract, number, now_s)
+        fault = gateway.fault_of(number, now_s)
+        if fault is not None and fault.kind in {"pacing", "silent"}:
+            gateway.counters.faults[fault.kind] += 1
+            return [self._pacing(asked.req_id)] if fault.kind == "pacing" else []
+        return self._answer(asked, contract, fault, now_s)
 
-    def _answer(self, asked: Asked, contract: Contract, number: int, now_s: float) -> list[Send]:
-        gateway, faults = self.gateway, self.gateway.faults
+    def _answer(self, asked: Asked, contract: Contract, fault: Fault | None, now_s: float) -> list[Send]:
+        gateway = self.gateway
         interval = _interval(asked, now_s)
         if interval is None:
             return [
@@ -221,7 +244,7 @@ class Session:
             ]
         bars = contract.between(*interval) if asked.size == contract.size else []
         self.open.discard(asked.req_id)
-        if faults.meets(faults.empty_every, number):
+        if fault is not None and fault.kind == "empty":
             gateway.counters.faults["empty"] += 1
             return [Send(wire.frame(wire.HISTORY, asked.req_id, "", "", 0))]
         if not bars:
@@ -233,13 +256,10 @@ class Session:
         rows = [field for bar in told for field in (_date(bar, asked.form, contract.zone), *bar[1:])]
         first, last = (f"{datetime.fromtimestamp(at_s, UTC):%Y%m%d %H:%M:%S} UTC" for at_s in interval)
         data = wire.frame(wire.HISTORY, asked.req_id, first, last, len(told), *rows)
-        if faults.meets(faults.disconnect_every, number):
-            gateway.counters.faults["disconnect"] += 1
-            return [Send(data[: len(data) // 2], cut=True)]
-        if faults.meets(faults.late_every, number):
-            gateway.counters.faults["late"] += 1
-            return [Send(data, delay_s=faults.late_s)]
-        return [Send(data)]
+        if fault is None:
+            return [Send(data)]
+        gateway.counters.faults[fault.kind] += 1
+        return [Send(data[: len(data) // 2], cut=True) if fault.kind == "disconnect" else Send(data, fault.seconds)]
 
     def updates(self, now_s: float) -> list[Send]:
         """What has happened to the bars that are asked for live."""

@@ -8,6 +8,7 @@ from tapefold.simulators.tws import wire
 from tapefold.simulators.tws.faults import Counters, Faults
 from tapefold.simulators.tws.gateway import Gateway, Send, Session
 from tapefold.simulators.tws.world import World
+from topics.units import NS_PER_S
 
 HOST = "127.0.0.1"
 TICK_S = 0.05
@@ -20,11 +21,12 @@ class Clock:
 
     def __init__(self, wall_s: Callable[[], float], at_s: float, speed: float) -> None:
         self.wall_s = wall_s
-        self._at_s, self._speed, self._begun_s = at_s, speed, wall_s()
+        self.speed = speed
+        self._at_s, self._begun_s = at_s, wall_s()
 
     def now_s(self) -> float:
         """The simulated time."""
-        return self._at_s + (self.wall_s() - self._begun_s) * self._speed
+        return self._at_s + (self.wall_s() - self._begun_s) * self.speed
 
 
 async def serve(
@@ -128,6 +130,10 @@ class _Link:
 
 def _tick(gateway: Gateway, clock: Clock, links: set[_Link]) -> None:
     _tell(gateway.restore(clock.wall_s()), links)
+    outage = gateway.outage(clock.now_s())
+    if outage is not None and gateway.lost_until_s is None:
+        until_s = clock.wall_s() + (outage.to_ns / NS_PER_S - clock.now_s()) / clock.speed
+        _tell(gateway.lose(until_s, int(outage.kind)), links)
     if gateway.lost_until_s is None:
         for link in list(links):
             link.send(link.session.updates(clock.now_s()))
@@ -136,7 +142,7 @@ def _tick(gateway: Gateway, clock: Clock, links: set[_Link]) -> None:
 def _lose(gateway: Gateway, clock: Clock, links: set[_Link]) -> None:
     after = gateway.faults.lose_after
     if after is not None and not gateway.counters.faults["1100"] and gateway.histories >= after:
-        _tell(gateway.lose(clock.wall_s()), links)
+        _tell(gateway.lose(clock.wall_s() + gateway.faults.outage_s, gateway.faults.restored), links)
 
 
 def _tell(said: list[tuple[Session, Send]], links: set[_Link]) -> None:

@@ -2,9 +2,10 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
+from tapefold.simulators.scenario import Scenario
 from tapefold.simulators.webhook.signing import Headers, Scheme, signed
 
 Kind = Literal["honest", "duplicate", "conflict", "unreadable", "wrong", "old", "future"]
@@ -33,6 +34,13 @@ class Mix(NamedTuple):
     future: float = 0.0
 
 
+def mix_at(mix: Mix, scenario: Scenario, now_ns: int) -> Mix:
+    """The mix as the scenario has it at this time; more than all is scaled to all."""
+    shares = [scenario.share(kind, now_ns, least) for kind, least in zip(Mix._fields, mix, strict=True)]
+    total = max(1.0, sum(shares))
+    return Mix(*(share / total for share in shares))
+
+
 class Delivery(NamedTuple):
     """One event to deliver. It is signed anew for each attempt, as senders do."""
 
@@ -50,18 +58,21 @@ class Delivery(NamedTuple):
         return headers
 
 
-def deliveries(seed: int, scheme: Scheme, mix: Mix, bodies: tuple[bytes, ...] = ()) -> Iterator[Delivery]:
+def deliveries(
+    seed: int, scheme: Scheme, mix: Mix | Callable[[], Mix], bodies: tuple[bytes, ...] = ()
+) -> Iterator[Delivery]:
     """Deliveries without end. Equal seeds give equal ones. bodies: recorded payloads to take instead of made-up ones.
 
+    mix: asked for each delivery where it changes with the time.
     The ids carry the seed, so that two runs with different seeds do not repeat each other.
     """
     rng = random.Random(seed)  # noqa: S311  # a made-up world
     kinds: tuple[Kind, ...] = ("honest", "duplicate", "conflict", "unreadable", "wrong", "old", "future")
-    weights = (1.0 - sum(mix), *mix)
     sent: list[Delivery] = []
     number = 0
     while True:
-        kind = rng.choices(kinds, weights)[0]
+        now = mix() if callable(mix) else mix
+        kind = rng.choices(kinds, (1.0 - sum(now), *now))[0]
         if kind in {"duplicate", "conflict"} and len(sent) <= _FAR:
             kind = "honest"
         if kind == "duplicate":

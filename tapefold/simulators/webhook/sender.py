@@ -1,6 +1,7 @@
 """Delivers over HTTP/1.1 with kept connections, at a rate, and comes again after 429 and 5xx, as real senders do."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import Counter
@@ -77,7 +78,8 @@ class Plan:
 
     rate: deliveries a second, None for as fast as the connections allow. count: deliveries in all. connections: kept
     ones. retries, retry_s: attempts after the first, and the pause before each. slow: sockets that drip their head a
-    byte a second. huge_bytes: size of one body that nobody should read to its end, 0 for none.
+    byte a second. slow_within: more of them, each group from and to so many seconds after the start. huge_bytes: size of
+    one body that nobody should read to its end, 0 for none.
     """
 
     scheme: Scheme
@@ -89,6 +91,7 @@ class Plan:
     retry_s: float = 0.5
     slow: int = 0
     huge_bytes: int = 0
+    slow_within: tuple[tuple[float, float, int], ...] = ()
 
 
 class _Link:
@@ -153,6 +156,11 @@ async def run(
     report = Report()
     begun_s = time.monotonic()
     slow = [asyncio.ensure_future(_drip(target, report)) for _ in range(plan.slow)]
+    slow += [
+        asyncio.ensure_future(_drip_within(target, report, from_s, to_s))
+        for from_s, to_s, sockets in plan.slow_within
+        for _ in range(sockets)
+    ]
     huge = asyncio.ensure_future(_huge(target, plan.huge_bytes, report)) if plan.huge_bytes else None
     source = enumerate(islice(deliveries, plan.count))
 
@@ -200,6 +208,13 @@ async def _deliver(
             report.unexpected += status != EXPECTED[delivery.kind] and not repeated
             return
     report.given_up.add(delivery.event_id)
+
+
+async def _drip_within(target: Target, report: Report, from_s: float, to_s: float) -> None:
+    """A slow socket from and to a time, in seconds from now."""
+    await asyncio.sleep(from_s)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(_drip(target, report), to_s - max(0.0, from_s))
 
 
 async def _drip(target: Target, report: Report) -> None:

@@ -5,6 +5,7 @@ import contextlib
 from datetime import UTC, date, datetime
 
 import pytest
+from faults import always, written
 from ib_async import IB, StartupFetchNONE, Stock
 from loops import in_loop
 
@@ -111,6 +112,9 @@ async def test_a_range_without_bars_is_said_so():
         (Faults(pacing_every=1), 162, "pacing"),
         (Faults(empty_every=1), None, "empty"),
         (Faults(silent_every=1), 162, "silent"),
+        (Faults(scenario=always("pacing", "tws")), 162, "pacing"),
+        (Faults(scenario=always("empty", "tws")), None, "empty"),
+        (Faults(scenario=always("silent", "tws")), 162, "silent"),
     ],
 )
 @in_loop
@@ -124,19 +128,23 @@ async def test_an_empty_list_hides_a_fault(faults, code, named):
     assert {named: 1} == dict(counters.faults)
 
 
+@pytest.mark.parametrize("faults", [Faults(disconnect_every=1), Faults(scenario=always("disconnect", "tws"))])
 @in_loop
-async def test_the_socket_closes_in_the_middle_of_an_answer():
+async def test_the_socket_closes_in_the_middle_of_an_answer(faults):
     """Half a frame, then nothing: the client's request fails."""
-    async with simulated(Faults(disconnect_every=1)) as (port, counters), connected(port) as (ib, _):
+    async with simulated(faults) as (port, counters), connected(port) as (ib, _):
         with pytest.raises(ConnectionError):
             await history(ib)
     assert {"disconnect": 1} == dict(counters.faults)
 
 
+@pytest.mark.parametrize(
+    "faults", [Faults(late_every=1, late_s=0.4), Faults(scenario=always("late", "tws", seconds=0.4))]
+)
 @in_loop
-async def test_an_answer_comes_late():
+async def test_an_answer_comes_late(faults):
     """After the client has given up."""
-    async with simulated(Faults(late_every=1, late_s=0.4)) as (port, counters), connected(port) as (ib, _):
+    async with simulated(faults) as (port, counters), connected(port) as (ib, _):
         assert [] == await history(ib, timeout=0.1)
         assert 390 == len(await history(ib, timeout=5))
     assert 2 == counters.faults["late"]
@@ -154,6 +162,22 @@ async def test_the_line_is_lost_and_restored(restored):
         assert [1100, restored] == [code for _, code, _ in errors if 1000 < code < 2000]
         assert 390 == len(await history(ib))
     assert {"1100": 1, str(restored): 1} == dict(counters.faults)
+
+
+@pytest.mark.parametrize("kind", ["1101", "1102"])
+@in_loop
+async def test_the_scenario_loses_the_line_for_a_span(kind, tmp_path):
+    """1100 at its beginning, the other code at its end, by the simulated time; once."""
+    text = f"[[fault]]\nof = 'tws'\nkind = '{kind}'\nfrom = 2025-01-13T21:01:00Z\nto = 2025-01-13T21:02:00Z"
+    faults = Faults(scenario=written(tmp_path / "s.toml", text, "tws"))
+    async with (
+        simulated(faults, at_s=CLOSE.timestamp(), speed=120) as (port, counters),
+        connected(port) as (ib, errors),
+    ):
+        await asyncio.sleep(1.5)
+        assert [1100, int(kind)] == [code for _, code, _ in errors if 1000 < code < 2000]
+        assert 390 == len(await history(ib))
+    assert {"1100": 1, kind: 1} == dict(counters.faults)
 
 
 @in_loop

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from faults import always
 
 from producers.iem import ask
 from producers.iem.clock import Clock
@@ -14,7 +15,7 @@ from producers.iem.door import Door
 from producers.iem.look import valid_times
 from stream_processors.registry import PARSERS, Told
 from tapefold.simulators.iem.archive import Archive
-from tapefold.simulators.iem.faults import Faults, Storm
+from tapefold.simulators.iem.faults import Faults
 from tapefold.simulators.iem.generated import Chances, Generated
 from tapefold.simulators.iem.server import Simulator, serve
 from topics.catalog import RAW_IEM_CLI, RAW_IEM_MOS
@@ -218,7 +219,7 @@ def test_every_fault_is_seen_by_the_door_and_named_by_the_parser(kind, status, r
     """A storm of each kind, through the client that the producer uses."""
 
     async def main():
-        async with simulated(Hand(RUN + NS_PER_DAY), faults=Faults(storms=[Storm(0, 2**62, kind)])) as (simulator, url):
+        async with simulated(Hand(RUN + NS_PER_DAY), faults=Faults(scenario=always(kind))) as (simulator, url):
             door = Door()
             try:
                 return await door.get(url + MOS), simulator.counters
