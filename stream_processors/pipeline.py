@@ -4,6 +4,7 @@ States are stored only after their batch's rows are on the log: a crash between 
 batch is ever half applied.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -104,7 +105,7 @@ class Batch:
 
     def fold(self, values: Iterable[tuple[int, bytes | None]]) -> list[Output]:
         """Fold (offset, value) pairs; returns what to append, rows before nothing else depends on their order."""
-        trades: dict[tuple[str, int], list[Trade]] = {}
+        trades: defaultdict[tuple[str, int], list[Trade]] = defaultdict(list)
         others: list[AnyFact] = []
         offsets: list[int] = []
         for offset, value in values:
@@ -113,16 +114,11 @@ class Batch:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 self._undecodable(offset, value or b"", error)
                 continue
-            if type(fact) is not Trade:
+            if type(fact) is Trade:
+                trades[fact.market_ticker, fact.event_ns // NS_PER_MINUTE].append(fact)
+            else:
                 others.append(fact)
                 offsets.append(offset)
-                continue
-            key = (fact.market_ticker, fact.event_ns // NS_PER_MINUTE)
-            group = trades.get(key)
-            if group is None:
-                trades[key] = [fact]
-            else:
-                group.append(fact)
         for (market_ticker, minute), group in trades.items():
             self._trades(market_ticker, minute, group)
         self._advance(self._others(others))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from sinks.tables import Tables
 from tapefold import wiring
+from tapefold.local.errors import AlreadyRunning, FolderLocked
 from tapefold.local.store import process as local_store
 from tapefold.settings import Settings
 from topics.errors import Refused
@@ -26,17 +27,16 @@ _JSON_SETTINGS = "output_format_json_array_of_rows = 1, output_format_json_quote
 @contextlib.contextmanager
 def opened_tables(settings: Settings, state_dir: Path) -> Iterator[Tables]:
     """The tables of the running store, or of one that is started for this question alone."""
-    if settings.clickhouse_url or local_store.running(state_dir) is not None:
-        tables = wiring.open_tables(settings, state_dir)
-        yield tables
-        tables.close()
-        return
-    if not (state_dir / "store").is_dir():
-        raise Refused(f"nothing is stored in {state_dir}; run `tapefold demo` or `tapefold up` first")
-    with local_store.LocalStore(state_dir):
-        tables = wiring.open_tables(settings, state_dir)
-        yield tables
-        tables.close()
+    with contextlib.ExitStack() as opened:
+        if not settings.clickhouse_url and local_store.running(state_dir) is None:
+            if not (state_dir / "store").is_dir():
+                raise Refused(f"nothing is stored in {state_dir}; run `tapefold demo` or `tapefold up` first")
+            try:
+                opened.enter_context(local_store.LocalStore(state_dir))
+            except (FolderLocked, AlreadyRunning):
+                if local_store.running(state_dir) is None:  # else a stack that has just started serves by now
+                    raise
+        yield opened.enter_context(contextlib.closing(wiring.open_tables(settings, state_dir)))
 
 
 def answer(tables: Tables, sql: str, form: Format) -> bytes:

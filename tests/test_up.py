@@ -12,6 +12,7 @@ import pytest
 from stack import CONTENT_HASHES, ask, differences, run_up
 
 from sinks.tables import StatementRefused, StoreUnavailable
+from tapefold.local.errors import LocalError
 from tapefold.simulators.kalshi.world import made_up_lines
 from topics.errors import TapefoldError
 
@@ -120,7 +121,7 @@ def test_recorded_production_frames_come_out_right(recordings, tmp_path):
     assert (0, 0) == counts(tmp_path / "state")[:2]
 
 
-NOT_YET = (TapefoldError, StoreUnavailable, StatementRefused)  # the store is not up, or not migrated
+NOT_YET = (TapefoldError, LocalError, StoreUnavailable, StatementRefused)  # the store is not up, or not migrated
 
 
 @contextlib.contextmanager
