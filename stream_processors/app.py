@@ -21,7 +21,6 @@ from typing import Any, Literal
 
 import faust
 import structlog
-from faust.types import TP
 from msgspec import Struct
 
 from stream_processors import transport
@@ -51,7 +50,7 @@ class WorkerSettings(Struct, frozen=True):
     """What a worker needs to know.
 
     data_dir: where its RocksDB stores live, one folder per worker. slot: unique per worker of a stage on this host.
-    partitions: of every topic. poll_records_max: records per fetch; more is faster and later.
+    partitions: of every topic.
     """
 
     bootstrap: str
@@ -59,7 +58,6 @@ class WorkerSettings(Struct, frozen=True):
     data_dir: Path
     partitions: int
     slot: str = "0"
-    poll_records_max: int = 10_000
     credentials: Any = None
 
 
@@ -70,7 +68,7 @@ def app_id(stage: Stage) -> str:
 
 def changelog_topic() -> str:
     """The fold's changelog, created by `tapefold migrate` like any topic (compacted)."""
-    return f"{app_id('fold')}-{TABLE}-changelog"
+    return f"{app_id('fold')}-{TABLE}{transport.CHANGELOG_SUFFIX}"
 
 
 class DataDirLock:
@@ -117,8 +115,7 @@ def build(settings: WorkerSettings, appender: Appender) -> Any:
         broker_heartbeat_interval=SESSION_TIMEOUT_S / 4,
         broker_request_timeout=60.0,
         broker_max_poll_interval=300.0,
-        broker_commit_interval=0.5,
-        broker_max_poll_records=settings.poll_records_max,
+        broker_commit_interval=0.2,
         consumer_max_fetch_size=FETCH_BYTES_MAX,
         stream_buffer_maxsize=32,  # batches; when it is full Faust pauses, and aiokafka throws away what it has fetched
         stream_wait_empty=False,
@@ -151,7 +148,7 @@ def _add_fold(app: Any, settings: WorkerSettings, appender: Appender) -> None:
             "max_open_files": 256,
         },
     )
-    states = StateTable(table, appender, changelog_topic(), TP)
+    states = StateTable(table, appender, changelog_topic())
 
     def progress(tp: Any) -> int | None:
         value = states.load(tp.partition, progress_key(tp.topic, tp.partition))

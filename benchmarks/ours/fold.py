@@ -1,8 +1,8 @@
 """Our fold agent, the real worker in a process of its own, measured from outside.
 
 The clock runs from the worker's first batch to the commit of its consumer group that reaches the end of `fact.trade`
-and `fact.book`: everything is folded, on the log, and in the changelog. A worker commits every 0.5 s, so the end is seen
-up to 0.5 s late; that is ours to bear. The bars are read back from `bars.1m`, last revision per row.
+and `fact.book`: everything is folded, on the log, and in the changelog. A worker commits every 0.2 s, so the end is seen
+up to 0.2 s late; that is ours to bear. The bars are read back from `bars.1m`, last revision per row.
 """
 
 import argparse

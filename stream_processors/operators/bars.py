@@ -74,14 +74,18 @@ class Market(Struct, array_like=True):
     sessions: dict[str, Session] = field(default_factory=dict)
 
 
-# (ms, yes_e6, no_e6, size_e4, known_ns, raw topic, partition, offset, known rank, further known_ns of the same trade)
-Seen = tuple[int, int, int, int, int, str, int, int, int, tuple[int, ...]]
+# (ms, yes_e6, no_e6, size_e4, known_ns, cause, known rank)
+Seen = tuple[int, int, int, int, int, Cause, int]
 
 
 class Minute(Struct, array_like=True):
-    """All that one bar is made of. trades: by id. The quote fields are fixed when the minute closes."""
+    """All that one bar is made of. trades: by id. The quote fields are fixed when the minute closes.
+
+    further_known_ns: of trades that were told more than once, when the tellings that did not win were known.
+    """
 
     trades: dict[str, Seen] = field(default_factory=dict)
+    further_known_ns: dict[str, tuple[int, ...]] = field(default_factory=dict)
     pairs: int = 0
     open_key: tuple[int, str] | None = None
     close_key: tuple[int, str] | None = None
@@ -129,14 +133,14 @@ def add_trades(state: Minute, trades: Iterable[Trade]) -> list[Conflict]:
             again.append(trade)
             continue
         ms = trade.event_ns // NS_PER_MS
-        price, size, known, cause = trade.yes_price_e6, trade.size_e4, trade.known_ns, trade.cause
+        price, size, known = trade.yes_price_e6, trade.size_e4, trade.known_ns
         rank = _RANK[trade.known_by]
-        seen[trade_id] = (
-            ms, price, trade.no_price_e6, size, known, cause.topic, cause.partition, cause.offset, rank, (),
-        )  # fmt: skip
+        seen[trade_id] = (ms, price, trade.no_price_e6, size, known, trade.cause, rank)
         volume_e4 += size
-        known_ns = max(known_ns, known)
-        known_rank = max(known_rank, rank)
+        if known > known_ns:  # noqa: PLR1730  # calls of max cost a tenth of the loop
+            known_ns = known
+        if rank > known_rank:  # noqa: PLR1730
+            known_rank = rank
         if open_key is None or close_key is None:
             open_key = close_key = (ms, trade_id)
             high_e6 = low_e6 = price
@@ -158,25 +162,30 @@ def add_trades(state: Minute, trades: Iterable[Trade]) -> list[Conflict]:
 
 def _again(state: Minute, trade: Trade, before: Seen) -> Conflict | None:
     """The trade's id is known: another delivery, another session's copy, or a conflict."""
-    cause = trade.cause
-    order = (trade.known_ns, cause.topic, cause.partition, cause.offset)
-    if order == before[4:8]:
+    order, order_before = _order(trade.known_ns, trade.cause), _order(before[4], before[5])
+    if order == order_before:
         return None  # the same record again
     material = (trade.event_ns // NS_PER_MS, trade.yes_price_e6, trade.no_price_e6, trade.size_e4)
-    wins = order < before[4:8]
-    known = {before[4], *before[9], trade.known_ns}
-    state.pairs += len(known) - 1 - len(before[9])
-    least = (*order, _RANK[trade.known_by]) if wins else before[4:9]
-    state.trades[trade.trade_id] = (*(material if wins else before[:4]), *least, tuple(sorted(known - {least[0]})))
+    wins = order < order_before
+    further = state.further_known_ns.get(trade.trade_id, ())
+    known = {before[4], *further, trade.known_ns}
+    state.pairs += len(known) - 1 - len(further)
     if wins:
+        state.trades[trade.trade_id] = (*material, trade.known_ns, trade.cause, _RANK[trade.known_by])
         _refold(state)
+    if others := known - {state.trades[trade.trade_id][4]}:
+        state.further_known_ns[trade.trade_id] = tuple(sorted(others))
     if material[1:] == before[1:4] and _same_time(material[0], before[0]):
         return None
-    loser = Cause(*before[5:8]) if wins else cause
+    loser = before[5] if wins else trade.cause
     winner, other = (material, before[:4]) if wins else (before[:4], material)
     return Conflict(
         trade, loser, f"trade {trade.trade_id}: expected (ms, yes_e6, no_e6, size_e4) {winner}, was {other}"
     )
+
+
+def _order(known_ns: int, cause: Cause) -> tuple[int, str, int, int]:
+    return (known_ns, cause.topic, cause.partition, cause.offset)
 
 
 def _same_time(one_ms: int, other_ms: int) -> bool:
@@ -193,7 +202,7 @@ def _refold(state: Minute) -> None:
     state.low_e6 = min(seen[1] for seen in trades.values())
     state.volume_e4 = sum(seen[3] for seen in trades.values())
     state.known_ns = max(seen[4] for seen in trades.values())
-    state.known_rank = max(seen[8] for seen in trades.values())
+    state.known_rank = max(seen[6] for seen in trades.values())
 
 
 def span(market: Market, minute: int) -> Iterable[int]:

@@ -1,0 +1,70 @@
+"""What the fetcher hands over, read from bytes as a broker sends them."""
+
+import struct
+from itertools import chain
+
+import pytest
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
+
+from stream_processors import transport
+
+FACTS = TopicPartition("fact.trade", 0)
+CHANGELOG = TopicPartition(f"a-state{transport.CHANGELOG_SUFFIX}", 0)
+LZ4 = 3
+
+
+def batch(first, count):
+    """One batch on the log: `count` records from offset `first` on, each with its offset as value."""
+    builder = DefaultRecordBatchBuilder(2, LZ4, 0, -1, -1, -1, 1 << 20)
+    for number in range(count):
+        builder.append(number, 1_000 + number, b"key", b"%d" % (first + number), headers=[])
+    data = bytearray(builder.build())
+    data[:8] = struct.pack(">q", first)
+    return bytes(data)
+
+
+def unpacked(data, tp=FACTS, fetch_offset=0):
+    return transport.PartitionRecords(tp, MemoryRecords(data), [], fetch_offset, None, None, True, 0)
+
+
+@pytest.mark.parametrize("fetch_offset", range(9))
+def test_each_batch_on_the_log_comes_as_one_list_from_the_asked_offset_on(fetch_offset):
+    """A fetch may begin in the middle of a batch: the broker sends it whole. Offsets that compaction left out are none."""
+    data = batch(0, 3) + batch(3, 2) + batch(7, 2)
+    records = unpacked(data, fetch_offset=fetch_offset)
+    lists = list(records)
+    wanted = [number for number in (0, 1, 2, 3, 4, 7, 8) if number >= fetch_offset]
+    assert wanted == [record.offset for record in chain.from_iterable(lists)]
+    assert [b"%d" % number for number in wanted] == [record.value for record in chain.from_iterable(lists)]
+    assert all(lists)
+    assert 9 == records.next_fetch_offset
+
+
+def test_an_altered_batch_raises_and_is_asked_for_again():
+    """What stood before it was handed over; the position stays before the batch that is wrong."""
+    data = bytearray(batch(0, 3) + batch(3, 2))
+    data[-1] ^= 1
+    records = unpacked(bytes(data))
+    assert 3 == len(next(records))
+    with pytest.raises(CorruptRecordException):
+        next(records)
+    assert 3 == records.next_fetch_offset
+
+
+def test_changelogs_come_as_faust_expects_them():
+    """One dressed record at a time."""
+    records = list(unpacked(batch(0, 3), CHANGELOG))
+    assert [fetcher.ConsumerRecord] * 3 == [type(record) for record in records]
+    assert [0, 1, 2] == [record.offset for record in records]
+
+
+def test_registering_makes_it_what_the_fetcher_uses(monkeypatch):
+    """The fetcher looks its class up by name when an answer comes."""
+    monkeypatch.setattr(fetcher, "PartitionRecords", fetcher.PartitionRecords)
+    transport.register()
+    assert transport.PartitionRecords is fetcher.PartitionRecords
+    assert "PartitionRecords" in fetcher.Fetcher._proc_fetch_request.__code__.co_names
