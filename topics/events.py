@@ -83,8 +83,23 @@ class CoverageNotice(Struct, frozen=True, kw_only=True, gc=False):
 # --- facts: what a parser read in a raw record -----------------------------------------------------------------------
 
 
+class Told(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", omit_defaults=True):
+    """What a fact of any source carries. conn: the producer's run or connection, or the recorder that a file names.
+
+    Facts that begin with their key (`Fact`, the weather's, webhooks) name the same six fields behind it: the order of the
+    fields is the order of the bytes on the log.
+    """
+
+    event_ns: Int64
+    received_ns: Int64
+    known_ns: Int64
+    known_by: KnownBy
+    cause: Cause
+    conn: str
+
+
 class Fact(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", omit_defaults=True):
-    """What every fact carries. `conn` and `sid` name the session that brought it, `seq` its number there."""
+    """What every fact of Kalshi's socket carries. `conn` and `sid` name its session, `seq` its number there."""
 
     market_ticker: str
     event_ns: Int64

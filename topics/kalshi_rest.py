@@ -7,27 +7,16 @@ whose recorder left no stamp is `assumed` by the rule that each type names.
 
 from typing import Literal
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 
-from topics.events import Cause, Int64, KnownBy
+from topics.events import Int64, Told
 
 Level = tuple[Int64, Int64]  # price_e6, size_e4
 NOTHING = Raw(b"{}")
 NO_LIST = Raw(b"[]")
 
 
-class RestFact(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", omit_defaults=True):
-    """What every fact of a REST answer carries. conn: the producer's run, or the recorder that a file names."""
-
-    event_ns: Int64
-    received_ns: Int64
-    known_ns: Int64
-    known_by: KnownBy
-    cause: Cause
-    conn: str
-
-
-class MarketTerms(RestFact, frozen=True, kw_only=True, gc=False, tag="terms"):
+class MarketTerms(Told, frozen=True, kw_only=True, gc=False, tag="terms"):
     """The contract of one market, as one answer told it. Identity: (market_ticker, revision). Assumed: at its opening.
 
     event_ns: the opening. updated_ns: when the exchange last changed metadata; not part of the revision.
@@ -68,7 +57,7 @@ class MarketTerms(RestFact, frozen=True, kw_only=True, gc=False, tag="terms"):
     settlement_source: Literal["nws", "twc"] | None = None
 
 
-class MarketPoll(RestFact, frozen=True, kw_only=True, gc=False, tag="poll"):
+class MarketPoll(Told, frozen=True, kw_only=True, gc=False, tag="poll"):
     """What moves in a market, as one answer told it. extra: all fields that no type names, as sent.
 
     Assumed: at the latest expiration, when none of it changes any more.
@@ -89,7 +78,7 @@ class MarketPoll(RestFact, frozen=True, kw_only=True, gc=False, tag="poll"):
     extra: Raw = NOTHING
 
 
-class Settlement(RestFact, frozen=True, kw_only=True, gc=False, tag="settlement"):
+class Settlement(Told, frozen=True, kw_only=True, gc=False, tag="settlement"):
     """The outcome of one market. Identity: (market_ticker, status, result, expiration_value, settlement_value_e6).
 
     Provisional until status is `finalized`: a determined result may be disputed and amended. expiration_value: as told,
@@ -109,7 +98,7 @@ class Settlement(RestFact, frozen=True, kw_only=True, gc=False, tag="settlement"
     settlement_source: Literal["nws", "twc"] | None = None
 
 
-class Event(RestFact, frozen=True, kw_only=True, gc=False, tag="event"):
+class Event(Told, frozen=True, kw_only=True, gc=False, tag="event"):
     """One event (the markets of one climate day). Identity: (event_ticker, revision). Assumed: at its markets' opening."""
 
     event_ticker: str
@@ -128,7 +117,7 @@ class Event(RestFact, frozen=True, kw_only=True, gc=False, tag="event"):
     extra: Raw = NOTHING
 
 
-class Series(RestFact, frozen=True, kw_only=True, gc=False, tag="series"):
+class Series(Told, frozen=True, kw_only=True, gc=False, tag="series"):
     """One series. Identity: (series_ticker, revision). canonical: the series that trades today, for older names."""
 
     series_ticker: str
@@ -149,7 +138,7 @@ class Series(RestFact, frozen=True, kw_only=True, gc=False, tag="series"):
     extra: Raw = NOTHING
 
 
-class Candle(RestFact, frozen=True, kw_only=True, gc=False, tag="candle"):
+class Candle(Told, frozen=True, kw_only=True, gc=False, tag="candle"):
     """One candle of the exchange; event_ns is its inclusive end. None: no trade, or no quote, in the period.
 
     Identity: (market_ticker, period_s, event_ns, revision): the last one is partial, and is told again. Assumed: a
@@ -180,7 +169,7 @@ class Candle(RestFact, frozen=True, kw_only=True, gc=False, tag="candle"):
     extra: Raw = NOTHING
 
 
-class BookPoll(RestFact, frozen=True, kw_only=True, gc=False, tag="book_poll"):
+class BookPoll(Told, frozen=True, kw_only=True, gc=False, tag="book_poll"):
     """The resting bids of one market in one answer, which may be 15 s old: never a basis to mend a live book."""
 
     market_ticker: str
@@ -191,7 +180,7 @@ class BookPoll(RestFact, frozen=True, kw_only=True, gc=False, tag="book_poll"):
     extra: Raw = NOTHING
 
 
-class Document(RestFact, frozen=True, kw_only=True, gc=False, tag="document"):
+class Document(Told, frozen=True, kw_only=True, gc=False, tag="document"):
     """An answer that is kept whole: exchange status and schedule, the historical cutoff, metadata of an event.
 
     listing: what an answer of another kind held beside its items and its cursor. subject: the path asked for.

@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Raw, Struct
 
-from topics.events import Cause, Int64, KnownBy
+from topics.events import Cause, Int64, KnownBy, Told
 from topics.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S
 
 # Bar sizes below a day, as TWS spells them; a day's bar has no start that UTC could name.
@@ -102,18 +102,7 @@ class TwsOutageNotice(Struct, frozen=True, kw_only=True):
     clock_ns: Int64
 
 
-class _TwsFact(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", omit_defaults=True):
-    """What every fact of TWS carries."""
-
-    event_ns: Int64
-    received_ns: Int64
-    known_ns: Int64
-    known_by: KnownBy
-    cause: Cause
-    conn: str
-
-
-class TwsBar(_TwsFact, frozen=True, kw_only=True, gc=False, tag="tws_bar"):
+class TwsBar(Told, frozen=True, kw_only=True, gc=False, tag="tws_bar"):
     """One telling of one bar. Identity: symbol, con_id, what_to_show, bar_size, use_rth, event_ns; the rest may be revised.
 
     event_ns: the bar's start. end_ns: its start and its size; the true end is never later (a session's first hour is
@@ -142,7 +131,7 @@ class TwsBar(_TwsFact, frozen=True, kw_only=True, gc=False, tag="tws_bar"):
     terms: Raw = Raw(b"{}")
 
 
-class TwsUnit(_TwsFact, frozen=True, kw_only=True, gc=False, tag="tws_unit"):
+class TwsUnit(Told, frozen=True, kw_only=True, gc=False, tag="tws_unit"):
     """A TwsUnitNotice as a fact. event_ns: the start of the interval."""
 
     symbol: str
@@ -160,7 +149,7 @@ class TwsUnit(_TwsFact, frozen=True, kw_only=True, gc=False, tag="tws_unit"):
     con_id: Int64 | None = None
 
 
-class TwsOutage(_TwsFact, frozen=True, kw_only=True, gc=False, tag="tws_outage"):
+class TwsOutage(Told, frozen=True, kw_only=True, gc=False, tag="tws_outage"):
     """A TwsOutageNotice as a fact. event_ns: its beginning."""
 
     outage_id: str
@@ -172,7 +161,7 @@ class TwsOutage(_TwsFact, frozen=True, kw_only=True, gc=False, tag="tws_outage")
     symbols: tuple[str, ...] = ()
 
 
-class TwsError(_TwsFact, frozen=True, kw_only=True, gc=False, tag="tws_error"):
+class TwsError(Told, frozen=True, kw_only=True, gc=False, tag="tws_error"):
     """Message 4: what TWS said with a code. req_id None: of no request. symbol: of the request, None: of none."""
 
     code: Int64

@@ -19,7 +19,7 @@ from stream_processors.parsers.kalshi_rest.reading import (
 from topics import stations
 from topics.domains import WEATHER_SERIES, series_of
 from topics.errors import BadRecord
-from topics.events import Trade
+from topics.events import Told, Trade
 from topics.kalshi_rest import (
     NO_LIST,
     NOTHING,
@@ -28,7 +28,6 @@ from topics.kalshi_rest import (
     Event,
     MarketPoll,
     MarketTerms,
-    RestFact,
     Series,
     Settlement,
 )
@@ -36,7 +35,7 @@ from topics.units import NS_PER_MINUTE, price_e6
 
 _OUTCOMES = frozenset({"determined", "disputed", "amended", "finalized", "settled"})
 _SIDES = frozenset({"yes", "no", "yes_dollars", "no_dollars"})
-_NOT_CONTENT = (*RestFact.__struct_fields__, "revision", "updated_ns")
+_NOT_CONTENT = (*Told.__struct_fields__, "revision", "updated_ns")
 
 
 def market(raw: msgspec.Raw, context: Context) -> Iterator[MarketTerms | MarketPoll | Settlement]:
@@ -106,7 +105,7 @@ def _terms(fields: Fields, ticker: str, event_ticker: str, context: Context) -> 
     return msgspec.structs.replace(terms, revision=_revision(terms))
 
 
-def _revision(fact: RestFact) -> str:
+def _revision(fact: Told) -> str:
     return revision_of(*(getattr(fact, name) for name in fact.__struct_fields__ if name not in _NOT_CONTENT))
 
 
