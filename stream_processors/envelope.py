@@ -1,13 +1,13 @@
 """What stands around a payload on a raw topic: the record itself, and what its producer says of it in the headers."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from msgspec import Struct
 
 from topics.catalog import H_CLOCK, H_CONN, H_RECEIVED_NS, H_SID_NS
 from topics.errors import BadRecord
-from topics.events import KnownBy
+from topics.events import Cause, KnownBy
 
 _INT64_MAX = 2**63 - 1  # what the store's columns hold; nanoseconds since the epoch reach it in the year 2262
 _STAMP_DIGITS_MAX = 19
@@ -37,6 +37,16 @@ class Envelope(Struct, frozen=True, gc=False):
     received_ns: int
     known_by: KnownBy
     sid_ns: int | None = None
+
+
+class Origin(TypedDict):
+    """The fields of a fact that do not come from its payload, as keywords of its type."""
+
+    received_ns: int
+    known_ns: int
+    known_by: KnownBy
+    cause: Cause
+    conn: str
 
 
 def envelope_of(headers: Headers) -> Envelope:

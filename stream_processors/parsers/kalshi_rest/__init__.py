@@ -89,10 +89,7 @@ def _each(raws: list[Raw], make: Callable[[Raw], Iterator[RestItem]], context: C
 
 def _list(value: bytes, name: str) -> list[Raw]:
     """The list that the answer must have. An empty one is an answer, an absent one is not."""
-    found = parts(value).get(name)
-    if found is None:
-        raise BadRecord("missing_field", f"expected `{name}`, was absent")
-    return items(found)
+    return items(_one(value, name))
 
 
 def _one(value: bytes, name: str) -> Raw:
@@ -112,14 +109,9 @@ def _beside(value: bytes, question: Question, context: Context, *known: str) -> 
 
 
 def _document(kind: str, question: Question, context: Context, body: Raw) -> Document:
-    known_ns, known_by = context.known(None)
     return Document(
         event_ns=context.envelope.received_ns,
-        received_ns=context.envelope.received_ns,
-        known_ns=known_ns,
-        known_by=known_by,
-        cause=context.next_cause(),
-        conn=context.envelope.conn,
+        **context.origin(None),
         kind=kind,  # type: ignore[arg-type]  # ours
         subject=question.path,
         body=body,

@@ -54,7 +54,6 @@ def market(raw: msgspec.Raw, context: Context) -> Iterator[MarketTerms | MarketP
 
 def _terms(fields: Fields, ticker: str, event_ticker: str, context: Context) -> MarketTerms:
     open_ns = fields.time_ns("open_time")
-    known_ns, known_by = context.known(open_ns)
     rules = fields.text("rules_primary")
     series_ticker = series_of(ticker)
     weather = WEATHER_SERIES.get(series_ticker)
@@ -66,11 +65,7 @@ def _terms(fields: Fields, ticker: str, event_ticker: str, context: Context) -> 
         )
     terms = MarketTerms(
         event_ns=context.envelope.received_ns if open_ns is None else open_ns,
-        received_ns=context.envelope.received_ns,
-        known_ns=known_ns,
-        known_by=known_by,
-        cause=context.next_cause(),
-        conn=context.envelope.conn,
+        **context.origin(open_ns),
         market_ticker=ticker,
         event_ticker=event_ticker,
         series_ticker=series_ticker,
@@ -110,15 +105,11 @@ def _revision(fact: Told) -> str:
 
 
 def _poll(fields: Fields, ticker: str, last_ns: int | None, context: Context) -> MarketPoll:
-    known_ns, known_by = context.known(last_ns)
     fields.skip("result", "expiration_value", "settlement_value", "settlement_value_dollars", "settlement_ts")
+    origin = context.origin(last_ns)
     return MarketPoll(
-        event_ns=context.envelope.received_ns if known_by == "observed" else known_ns,
-        received_ns=context.envelope.received_ns,
-        known_ns=known_ns,
-        known_by=known_by,
-        cause=context.next_cause(),
-        conn=context.envelope.conn,
+        event_ns=origin["known_ns"],
+        **origin,
         market_ticker=ticker,
         status=fields.text("status"),
         yes_bid_e6=fields.price_e6("yes_bid"),
@@ -142,14 +133,10 @@ def _settlement(
     settled_value_e6 = fields.price_e6("settlement_value")
     if status is None or (status not in _OUTCOMES and result is None):
         return None
-    known_ns, known_by = context.known(final_ns or last_ns)
+    origin = context.origin(final_ns or last_ns)
     return Settlement(
-        event_ns=final_ns or known_ns,
-        received_ns=context.envelope.received_ns,
-        known_ns=known_ns,
-        known_by=known_by,
-        cause=context.next_cause(),
-        conn=context.envelope.conn,
+        event_ns=final_ns or origin["known_ns"],
+        **origin,
         market_ticker=terms.market_ticker,
         event_ticker=terms.event_ticker,
         status=status,
@@ -178,14 +165,9 @@ def event(raw: msgspec.Raw, context: Context, opening_ns: int | None) -> Event:
     ticker = fields.required("event_ticker")
     weather = WEATHER_SERIES.get(series_of(ticker))
     fields.skip("markets")
-    known_ns, known_by = context.known(opening_ns)
     fact = Event(
         event_ns=context.envelope.received_ns if opening_ns is None else opening_ns,
-        received_ns=context.envelope.received_ns,
-        known_ns=known_ns,
-        known_by=known_by,
-        cause=context.next_cause(),
-        conn=context.envelope.conn,
+        **context.origin(opening_ns),
         event_ticker=ticker,
         series_ticker=fields.filled("series_ticker") or series_of(ticker),
         revision="",
@@ -210,14 +192,9 @@ def series(raw: msgspec.Raw, context: Context) -> Series:
     ticker = fields.required("ticker")
     weather = WEATHER_SERIES.get(ticker)
     updated_ns = fields.time_ns("last_updated_ts")
-    known_ns, known_by = context.known(updated_ns)
     fact = Series(
         event_ns=updated_ns or context.envelope.received_ns,
-        received_ns=context.envelope.received_ns,
-        known_ns=known_ns,
-        known_by=known_by,
-        cause=context.next_cause(),
-        conn=context.envelope.conn,
+        **context.origin(updated_ns),
         series_ticker=ticker,
         revision="",
         title=fields.text("title"),
@@ -245,16 +222,11 @@ def trade(raw: msgspec.Raw, context: Context) -> Trade:
     yes, no, many = fields.price_e6("yes_price"), fields.price_e6("no_price"), fields.size_e4("count")
     if created_ns is None or yes is None or no is None or many is None:
         raise BadRecord("missing_field", "expected `created_time`, `yes_price`, `no_price` and `count`, was without")
-    known_ns, known_by = context.known(created_ns)
     fields.skip("price")  # the yes price again, as a float
     return Trade(
         market_ticker=fields.required("ticker"),
         event_ns=created_ns,
-        received_ns=context.envelope.received_ns,
-        known_ns=known_ns,
-        known_by=known_by,
-        cause=context.next_cause(),
-        conn=context.envelope.conn,
+        **context.origin(created_ns),
         sid=0,
         trade_id=fields.required("trade_id"),
         yes_price_e6=yes,
@@ -293,14 +265,9 @@ def candle(raw: msgspec.Raw, context: Context, ticker: str, period_s: int) -> Ca
         prices |= {f"{prefix}{name}_e6": inner.historical_price_e6(name) for name in names}
         if (left := inner.others()) != NOTHING:
             unknown[side] = left
-    known_ns, known_by = context.known(end_ns + NS_PER_MINUTE)
     fact = Candle(
         event_ns=end_ns,
-        received_ns=context.envelope.received_ns,
-        known_ns=known_ns,
-        known_by=known_by,
-        cause=context.next_cause(),
-        conn=context.envelope.conn,
+        **context.origin(end_ns + NS_PER_MINUTE),
         market_ticker=ticker,
         period_s=period_s,
         revision="",
@@ -323,14 +290,9 @@ def book(raw: bytes, context: Context, ticker: str) -> BookPoll:
     sides = parts(chosen)
     yes = levels(sides.get("yes_dollars", sides.get("yes")))
     no = levels(sides.get("no_dollars", sides.get("no")))
-    known_ns, known_by = context.known(None)
     return BookPoll(
         event_ns=context.envelope.received_ns,
-        received_ns=context.envelope.received_ns,
-        known_ns=known_ns,
-        known_by=known_by,
-        cause=context.next_cause(),
-        conn=context.envelope.conn,
+        **context.origin(None),
         market_ticker=ticker,
         yes=yes,
         no=no,

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from stream_processors.envelope import Envelope
+from stream_processors.envelope import Envelope, Origin
 from stream_processors.fields import natural, price, rfc3339_ns, size
 from topics.errors import BadRecord
 from topics.events import Cause, KnownBy
@@ -18,6 +18,7 @@ SECONDS_MAX = 9_223_372_036  # what nanoseconds in an int64 can reach, in the ye
 _COUNT_MAX = 10**14  # integer cents and contracts, times 10^4, must have 18 digits at most
 _NUMBER_CHARS_MAX = 32
 _TEXT_CHARS_MAX = 100_000
+_OBSERVED: KnownBy = "observed"
 _ZERO_TIME = "0001-01-01T00:00:00Z"  # Go's zero time: the exchange's word for "none"
 
 _values = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
@@ -39,15 +40,20 @@ class Context:
         self._index += 1
         return Cause(cause.topic, cause.partition, cause.offset, self._index - 1)
 
-    def known(self, assumed_ns: int | None) -> tuple[int, KnownBy]:
-        """When a fact of this answer was known, and how we know.
+    def origin(self, assumed_ns: int | None) -> Origin:
+        """What the next fact of this answer does not take from its payload; takes the next cause.
 
-        assumed_ns: the time by the fact's own rule, for payloads whose recorder left no stamp. Where the rule finds no
+        assumed_ns: when it was known by its own rule, for payloads whose recorder left no stamp. Where the rule finds no
         time either, the fact is known from the moment at which we hold it.
         """
-        if self.envelope.known_by == "assumed" and assumed_ns is not None:
-            return assumed_ns, "assumed"
-        return self.envelope.received_ns, "observed"
+        envelope = self.envelope
+        known_ns, known_by = envelope.received_ns, _OBSERVED
+        if assumed_ns is not None and envelope.known_by == "assumed":
+            known_ns, known_by = assumed_ns, "assumed"
+        cause = self.next_cause()
+        return Origin(
+            received_ns=envelope.received_ns, known_ns=known_ns, known_by=known_by, cause=cause, conn=envelope.conn
+        )
 
 
 class Fields:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from stream_processors.envelope import Headers, envelope_of
+from stream_processors.envelope import Headers, Origin, envelope_of
 from topics.codec import decode_tws_outage_notice, decode_tws_unit_notice
 from topics.errors import BadRecord
 from topics.events import Cause
@@ -21,15 +21,10 @@ def parse(kind: bytes, value: bytes, headers: Headers, cause: Cause) -> TwsUnit 
 
 def _unit(value: bytes, headers: Headers, cause: Cause) -> TwsUnit:
     notice = decode_tws_unit_notice(value)
-    envelope = envelope_of(headers)
     request = notice.request
     return TwsUnit(
         event_ns=notice.from_ns,
-        received_ns=notice.clock_ns,
-        known_ns=notice.clock_ns,
-        known_by=envelope.known_by,
-        cause=cause,
-        conn=envelope.conn,
+        **_origin(notice.clock_ns, headers, cause),
         symbol=request.symbol,
         con_id=request.con_id,
         what_to_show=request.what_to_show,
@@ -48,14 +43,9 @@ def _unit(value: bytes, headers: Headers, cause: Cause) -> TwsUnit:
 
 def _outage(value: bytes, headers: Headers, cause: Cause) -> TwsOutage:
     notice = decode_tws_outage_notice(value)
-    envelope = envelope_of(headers)
     return TwsOutage(
         event_ns=notice.started_ns,
-        received_ns=notice.clock_ns,
-        known_ns=notice.clock_ns,
-        known_by=envelope.known_by,
-        cause=cause,
-        conn=envelope.conn,
+        **_origin(notice.clock_ns, headers, cause),
         outage_id=notice.outage_id,
         reason=notice.reason,
         ended_ns=notice.ended_ns,
@@ -64,3 +54,8 @@ def _outage(value: bytes, headers: Headers, cause: Cause) -> TwsOutage:
         data_lost=notice.data_lost,
         symbols=notice.symbols,
     )
+
+
+def _origin(clock_ns: int, headers: Headers, cause: Cause) -> Origin:
+    envelope = envelope_of(headers)
+    return Origin(received_ns=clock_ns, known_ns=clock_ns, known_by=envelope.known_by, cause=cause, conn=envelope.conn)
