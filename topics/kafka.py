@@ -19,10 +19,25 @@ from topics.log import Identity, Record, Stretch, TopicPartition, Watermarks
 QUEUE_RECORDS_MAX = 100_000  # in flight and waiting; past it `append` waits, which slows the socket, not the truth
 QUEUE_KBYTES_MAX = 262_144
 RECORD_BYTES_MAX = 16 * 1024 * 1024  # a Kalshi frame may be 64 MiB by contract; none seen was over 100 KiB
-_DELIVERY_TIMEOUT_MS = 120_000
 _ADMIN_TIMEOUT_S = 15.0
 _POLL_S = 0.05
 _LOOKS_MAX = 600  # of _POLL_S each
+
+# What every producer of ours is told.
+RELIABLE: Mapping[str, str | int | float | bool] = {
+    "enable.idempotence": True,
+    "partitioner": "murmur2_random",  # as Java and aiokafka place keys; a shared vector test proves it
+    "compression.type": "lz4",
+    "message.max.bytes": RECORD_BYTES_MAX,
+    "delivery.timeout.ms": 120_000,  # the broker may be away so long; what it then lacks is not known
+}
+
+
+def refusal_of(error: confluent_kafka.KafkaException, value: bytes) -> BadRecord | Unavailable:
+    """Why a producer did not take a record: its size, or else the broker."""
+    if error.args[0].code() == confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE:
+        return BadRecord("too_large", f"expected at most {RECORD_BYTES_MAX} bytes, was {len(value)}")
+    return Unavailable("the broker", str(error))
 
 
 class KafkaLog:
@@ -184,13 +199,9 @@ class KafkaAppender:
         self._producer = confluent_kafka.Producer(
             {
                 **options,
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",  # as Java and aiokafka place keys; a shared vector test proves it
-                "compression.type": "lz4",
+                **RELIABLE,
                 "linger.ms": 5,
                 "batch.size": 524_288,
-                "message.max.bytes": RECORD_BYTES_MAX,
-                "delivery.timeout.ms": _DELIVERY_TIMEOUT_MS,
                 "queue.buffering.max.messages": QUEUE_RECORDS_MAX,
                 "queue.buffering.max.kbytes": QUEUE_KBYTES_MAX,
             }
@@ -219,11 +230,7 @@ class KafkaAppender:
                 self._producer.poll(_POLL_S)
                 self._raise_failures()
             except confluent_kafka.KafkaException as error:
-                if error.args[0].code() == confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE:
-                    raise BadRecord(
-                        "too_large", f"expected at most {RECORD_BYTES_MAX} bytes, was {len(value)}"
-                    ) from error
-                raise Unavailable("the broker", str(error)) from error
+                raise refusal_of(error, value) from error
         self._appended += 1
         if not self._appended & 0x3FF:  # serve callbacks now and then: their queue is unbounded otherwise
             self._producer.poll(0)

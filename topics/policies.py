@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from topics.units import NS_PER_MINUTE, NS_PER_S
 
@@ -110,51 +111,39 @@ class Policy(Struct, frozen=True, kw_only=True, tag_field="type", tag="policy", 
         return utc_ns - offset_s * NS_PER_S if at.standard else utc_ns
 
 
-_MODELS = ("GFS", "MEX", "NAM", "NBS", "NBE")
-_DAY_S = 86_400
-
 DEFAULT_POLICY_ID = "d1-1800"
+_EVENING = Policy(
+    policy_id=DEFAULT_POLICY_ID,
+    version=1,
+    at="D-1 18:00 station local standard",
+    models=("GFS", "MEX", "NAM", "NBS", "NBE"),
+    max_staleness_s=86_400,
+    description="The evening before, with what was known by then as each fact states it.",
+)
 # Shipped policies, appended to the log by `tapefold migrate`. Lags of `d1-1800-careful`: planning values, rounded up.
 SHIPPED: tuple[Policy, ...] = (
-    Policy(
-        policy_id=DEFAULT_POLICY_ID,
-        version=1,
-        at="D-1 18:00 station local standard",
-        models=_MODELS,
-        max_staleness_s=_DAY_S,
-        description="The evening before, with what was known by then as each fact states it.",
-    ),
-    Policy(
+    _EVENING,
+    replace(
+        _EVENING,
         policy_id="d1-1000",
-        version=1,
         at="D-1 10:00 station local standard",
-        models=_MODELS,
-        max_staleness_s=_DAY_S,
         description="When the markets of the day open, the morning before.",
     ),
-    Policy(
+    replace(
+        _EVENING,
         policy_id="d0-0700",
-        version=1,
         at="D 07:00 station local standard",
-        models=_MODELS,
-        max_staleness_s=_DAY_S,
         description="The morning of the day itself.",
     ),
-    Policy(
+    replace(
+        _EVENING,
         policy_id="d1-1800-observed",
-        version=1,
-        at="D-1 18:00 station local standard",
-        models=_MODELS,
-        max_staleness_s=_DAY_S,
         knowledge="observed",
         description="The evening before, with runs alone whose arrival a live recorder saw.",
     ),
-    Policy(
+    replace(
+        _EVENING,
         policy_id="d1-1800-careful",
-        version=1,
-        at="D-1 18:00 station local standard",
-        models=_MODELS,
-        max_staleness_s=_DAY_S,
         knowledge="fixed_lag",
         lags_s={"GFS": 5 * 3600, "MEX": 6 * 3600, "NAM": 4 * 3600, "NBS": 2 * 3600, "NBE": 2 * 3600},
         description="The evening before, and no run sooner than a stated lag: history and live alike.",

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple, Protocol
 
 import confluent_kafka
 
-from topics.errors import BadRecord, Unavailable, Undelivered
-from topics.kafka import RECORD_BYTES_MAX
+from topics.errors import Unavailable, Undelivered
+from topics.kafka import RELIABLE, refusal_of
 from topics.log import MemoryLog
 
 QUEUE_RECORDS_MAX = 10_000  # ten seconds of the busiest sender; past it senders are told to come again
-_DELIVERY_TIMEOUT_MS = 120_000  # the broker may be away so long; what it then has is known, what it lacks is not
 _LINGER_MS = 2
 
 
@@ -25,22 +24,23 @@ class Place(NamedTuple):
     offset: int
 
 
+class Entry(NamedTuple):
+    """A record to store. timestamp_ms: the writer's, milliseconds since the epoch."""
+
+    topic: str
+    value: bytes
+    key: bytes
+    headers: Sequence[tuple[str, bytes]]
+    timestamp_ms: int
+
+
 OnStored = Callable[[Place | Undelivered], None]
 
 
 class Storer(Protocol):
     """Stores records and tells of each, from within `poll` or `flush`, whether and where it stands."""
 
-    def store(
-        self,
-        topic: str,
-        value: bytes,
-        *,
-        key: bytes,
-        headers: Sequence[tuple[str, bytes]],
-        timestamp_ms: int,
-        on_stored: OnStored,
-    ) -> None:
+    def store(self, entry: Entry, on_stored: OnStored) -> None:
         """Queue one record. Raises Unavailable when the queue is full, BadRecord (`too_large`)."""
 
     def poll(self) -> None:
@@ -60,26 +60,13 @@ class KafkaStorer:
         self._producer = confluent_kafka.Producer(
             {
                 **options,
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
-                "compression.type": "lz4",
+                **RELIABLE,
                 "linger.ms": _LINGER_MS,
-                "message.max.bytes": RECORD_BYTES_MAX,
-                "delivery.timeout.ms": _DELIVERY_TIMEOUT_MS,
                 "queue.buffering.max.messages": QUEUE_RECORDS_MAX,
             }
         )
 
-    def store(
-        self,
-        topic: str,
-        value: bytes,
-        *,
-        key: bytes,
-        headers: Sequence[tuple[str, bytes]],
-        timestamp_ms: int,
-        on_stored: OnStored,
-    ) -> None:
+    def store(self, entry: Entry, on_stored: OnStored) -> None:
         """Queue one record."""
 
         def delivered(error: Any, message: Any) -> None:
@@ -90,14 +77,17 @@ class KafkaStorer:
 
         try:
             self._producer.produce(
-                topic, value, key, on_delivery=delivered, timestamp=timestamp_ms, headers=list(headers)
+                entry.topic,
+                entry.value,
+                entry.key,
+                on_delivery=delivered,
+                timestamp=entry.timestamp_ms,
+                headers=list(entry.headers),
             )
         except BufferError as error:
             raise Unavailable("the broker", f"{QUEUE_RECORDS_MAX} records wait for it") from error
         except confluent_kafka.KafkaException as error:
-            if error.args[0].code() == confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE:
-                raise BadRecord("too_large", f"expected at most {RECORD_BYTES_MAX} bytes, was {len(value)}") from error
-            raise Unavailable("the broker", str(error)) from error
+            raise refusal_of(error, entry.value) from error
 
     def poll(self) -> None:
         """Make the callbacks that are due."""
@@ -120,19 +110,11 @@ class MemoryStorer:
         self._appender = log.appender()
         self._due: list[tuple[OnStored, Place]] = []
 
-    def store(
-        self,
-        topic: str,
-        value: bytes,
-        *,
-        key: bytes,
-        headers: Sequence[tuple[str, bytes]],
-        timestamp_ms: int,
-        on_stored: OnStored,
-    ) -> None:
+    def store(self, entry: Entry, on_stored: OnStored) -> None:
         """Append one record."""
+        topic = entry.topic
         before = self._log.watermarks([topic])
-        self._appender.append(topic, value, key=key, headers=headers, timestamp_ms=timestamp_ms)
+        self._appender.append(topic, entry.value, key=entry.key, headers=entry.headers, timestamp_ms=entry.timestamp_ms)
         after = self._log.watermarks([topic])
         ((_, partition),) = (tp for tp in after if after[tp] != before[tp])
         self._due.append((on_stored, Place(partition, before[topic, partition].high)))

@@ -19,7 +19,7 @@ from producers.webhook.providers import Provider, Providers
 from producers.webhook.schemes import Headers, Rejected, Signed, Tolerance, unverified, verify
 from topics import catalog
 from topics.errors import SettingsError, Unavailable, Undelivered
-from topics.storer import Place, Storer
+from topics.storer import Entry, Place, Storer
 from topics.units import NS_PER_MS, NS_PER_S
 from topics.webhook import (
     H_CONFLICT,
@@ -215,14 +215,9 @@ class Receiver:
                 self._markers.add(Marker(*identity, event.content.digest, event.received_ns, *fate))
             stored.set_result(isinstance(fate, Place))
 
-        self._storer.store(
-            catalog.RAW_WEBHOOK,
-            body,
-            key="/".join(identity).encode(),
-            headers=marks,
-            timestamp_ms=event.received_ns // NS_PER_MS,
-            on_stored=on_stored,
-        )
+        key = "/".join(identity).encode()
+        entry = Entry(catalog.RAW_WEBHOOK, body, key, marks, event.received_ns // NS_PER_MS)
+        self._storer.store(entry, on_stored)
         self._waiting[identity] = stored
         self._since_ns[identity] = event.received_ns
         return stored
