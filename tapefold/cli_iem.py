@@ -1,7 +1,6 @@
 """`tapefold run iem`, `tapefold simulate iem`, `tapefold availability`."""
 
 import asyncio
-import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,9 +101,7 @@ def simulate(  # noqa: PLR0917  # each is a flag
         typer.echo(f"IEM_TAPE={clock.text}")
 
     async def until_stopped() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        stop = wiring.stop_of_loop()
         await serve(simulator, port=port, on_ready=ready, stop=stop)
 
     asyncio.run(until_stopped())

@@ -1,7 +1,6 @@
 """`tapefold simulate kalshi`."""
 
 import asyncio
-import signal
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -119,9 +118,7 @@ async def _serve(
         for name, value in upstream.variables.items():
             typer.echo(f"{name}={value}")
 
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = wiring.stop_of_loop()
     counters = await server.serve(
         upstream.frames,
         public_key=public_key,

@@ -1,7 +1,6 @@
 """`tapefold run tws` and `tapefold simulate tws`."""
 
 import asyncio
-import signal
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -124,9 +123,7 @@ def simulate(  # noqa: PLR0917  # each is a flag
 async def _serve(
     world: World, faults: Faults, *, port: int, at_s: float | None, speed: float, strict_pacing: bool
 ) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = wiring.stop_of_loop()
 
     def ready(host: str, taken: int) -> None:
         typer.echo(f"TWS_HOST={host}")

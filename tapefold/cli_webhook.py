@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -166,7 +165,5 @@ async def _send(url: str, plan: Plan, source: Iterator[Delivery], script: Scenar
     def now_s() -> int:
         return wiring.now_ns() // NS_PER_S + int(script.seconds("skew", clock.now_ns()))
 
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = wiring.stop_of_loop()
     return await run(url, plan, source, now_s=now_s, stop=stop)

@@ -45,14 +45,11 @@ def follow_parent(parent_pid: int) -> None:
 
 def run_ws(settings: Settings, state_dir: Path, *, until_closed: bool) -> None:
     """Record Kalshi's WebSocket until SIGTERM, or until the exchange closes in order."""
-    if settings.kalshi_api_key_id is None or settings.kalshi_private_key_path is None:
+    signer = signer_of(settings)
+    if signer is None:
         raise SettingsError("KALSHI_API_KEY_ID and KALSHI_PRIVATE_KEY_PATH: expected both, was not set")
     if not settings.markets() and not settings.series():
         raise SettingsError("KALSHI_MARKETS or KALSHI_SERIES: expected at least one ticker, was empty")
-    try:
-        signer = Signer(settings.kalshi_api_key_id, settings.kalshi_private_key_path.read_bytes())
-    except OSError as error:
-        raise SettingsError(f"KALSHI_PRIVATE_KEY_PATH: expected a readable PEM file, was {error}") from error
     folder = state_dir / "ws" / str(settings.ws_shard_id)
     own(folder)
     log = wiring.open_log(settings, state_dir)
@@ -71,6 +68,16 @@ def run_ws(settings: Settings, state_dir: Path, *, until_closed: bool) -> None:
     )
     appender = with_failpoints(log.appender(), "ws", wiring.failpoints(settings))
     asyncio.run(_record(settings, configuration, signer, appender, until_closed=until_closed))
+
+
+def signer_of(settings: Settings) -> Signer | None:
+    """Signs calls with the key that is set; None without one. Raises SettingsError for a file that cannot be read."""
+    if settings.kalshi_api_key_id is None or settings.kalshi_private_key_path is None:
+        return None
+    try:
+        return Signer(settings.kalshi_api_key_id, settings.kalshi_private_key_path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"KALSHI_PRIVATE_KEY_PATH: expected a readable PEM file, was {error}") from error
 
 
 def own(folder: Path) -> None:
@@ -96,16 +103,8 @@ async def _record(
     *,
     until_closed: bool,
 ) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = wiring.stop_of_loop()
     markets = Markets(Door(settings.kalshi_rest_url, now_ns=wiring.now_ns))
-    logger = structlog.get_logger("ws")
-
-    def on_metric(name: str, **fields: Any) -> None:
-        logger.info("metric", metric=name, **fields)
-
     clock = TapeClock() if settings.ws_clock == "tape" else WallClock(wiring.now_ns)
     rng: random.Random = wiring.system_random()
     try:
@@ -117,7 +116,7 @@ async def _record(
             now_ns=wiring.now_ns,
             rng=rng,
             stop=stop,
-            on_metric=on_metric,
+            on_metric=wiring.metrics_to_log("ws"),
             until_closed=until_closed,
             discover=markets.open_tickers,
         )

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +66,7 @@ def run_iem(
 
 
 async def _poll(parts: Parts, appender: Any, partitions: int, *, until_done: bool) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = wiring.stop_of_loop()
     logger = structlog.get_logger("iem")
     door = Door()
     poller = Poller(
@@ -79,7 +76,7 @@ async def _poll(parts: Parts, appender: Any, partitions: int, *, until_done: boo
         conn=secrets.token_hex(3),
         partitions=partitions,
         rng=wiring.system_random(),
-        on_metric=lambda name, **fields: logger.info("metric", metric=name, **fields),
+        on_metric=wiring.metrics_to_log("iem"),
     )
     try:
         await poller.run(stop, until_done=until_done)

@@ -2,21 +2,16 @@
 
 import asyncio
 import secrets
-import signal
 import time
 from pathlib import Path
-from typing import Any
 
-import structlog
-
-from producers.kalshi.auth import Signer
 from producers.kalshi.rest.asker import Asker
 from producers.kalshi.rest.budget import Breaker, Budget
 from producers.kalshi.rest.door import Door
 from producers.kalshi.rest.recorder import SOURCE, Recorder, Span
 from producers.publish import Publisher
 from tapefold import tape, wiring
-from tapefold.services import own
+from tapefold.services import own, signer_of
 from tapefold.settings import Settings
 from topics.catalog import RAW_KALSHI_REST
 from topics.errors import SettingsError
@@ -36,15 +31,9 @@ def run_rest(settings: Settings, state_dir: Path, *, span: Span | None, until_do
 async def _record(
     settings: Settings, folder: Path, appender: Appender, partitions: int, *, span: Span | None, until_done: bool
 ) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    logger = structlog.get_logger("rest")
-
-    def on_metric(name: str, **fields: Any) -> None:
-        logger.info("metric", metric=name, **fields)
-
-    signer = _signer(settings)
+    stop = wiring.stop_of_loop()
+    on_metric = wiring.metrics_to_log("rest")
+    signer = signer_of(settings)  # unsigned calls are enough for market data
     clock = tape.clock_of(settings.rest_tape, "REST_TAPE")
     door = Door(settings.kalshi_rest_url, now_ns=clock.now_ns, sign_ns=wiring.now_ns, signer=signer)
     tier = settings.rest_tier or ("unsigned" if signer is None else "basic")
@@ -79,13 +68,3 @@ async def _record(
     finally:
         await door.aclose()
     appender.close()
-
-
-def _signer(settings: Settings) -> Signer | None:
-    """With a key the calls are signed; without one they are not, which market data does not need."""
-    if settings.kalshi_api_key_id is None or settings.kalshi_private_key_path is None:
-        return None
-    try:
-        return Signer(settings.kalshi_api_key_id, settings.kalshi_private_key_path.read_bytes())
-    except OSError as error:
-        raise SettingsError(f"KALSHI_PRIVATE_KEY_PATH: expected a readable PEM file, was {error}") from error

@@ -1,12 +1,8 @@
 """`tapefold run tws`: bars of Interactive Brokers."""
 
 import asyncio
-import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import structlog
 
 from producers.beat import WallClock
 from producers.tws import contracts, plan
@@ -15,7 +11,7 @@ from producers.tws.keep import Keep
 from producers.tws.ledger import Owed
 from producers.tws.pacing import Limits
 from producers.tws.plan import Unit
-from producers.tws.run import TwsSettings, run
+from producers.tws.run import TwsService, TwsSettings
 from tapefold import wiring
 from tapefold.settings import Settings
 from topics.errors import Refused, SettingsError
@@ -79,20 +75,13 @@ def run_tws(configured: TwsSettings, appender: Appender, units: Sequence[Unit] |
 
 
 async def _run(configured: TwsSettings, appender: Appender, units: Sequence[Unit] | None) -> dict[Unit, Fetched]:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    logger = structlog.get_logger("tws")
-
-    def on_metric(name: str, **fields: Any) -> None:
-        logger.info("metric", metric=name, **fields)
-
-    return await run(
+    service = TwsService(
         configured,
-        appender=appender,
-        clock=WallClock(wiring.now_ns),
+        appender,
+        WallClock(wiring.now_ns),
         rng=wiring.system_random(),
-        stop=stop,
-        on_metric=on_metric,
+        stop=wiring.stop_of_loop(),
+        on_metric=wiring.metrics_to_log("tws"),
         units=units,
     )
+    return await service.run()

@@ -1,5 +1,6 @@
 """Wires the parts: addresses, clocks, chance, logs. The only module that reads the wall clock."""
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -17,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from producers.metrics import OnMetric
 from sinks.migrate import migrate as migrate_tables
 from sinks.migrate import schema_version
 from sinks.tables import Tables
@@ -154,6 +156,24 @@ def partitions_of(log: KafkaLog) -> int:
     if partitions is None:
         raise Refused("the topics are not there; run `tapefold migrate`")
     return partitions
+
+
+def metrics_to_log(service: str) -> OnMetric:
+    """What a producer tells of itself, as `metric=` lines."""
+    logger = structlog.get_logger(service)
+
+    def on_metric(name: str, **fields: object) -> None:
+        logger.info("metric", metric=name, **fields)
+
+    return on_metric
+
+
+def stop_of_loop() -> asyncio.Event:
+    """An event of the running loop that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from producers.iem.look import Reply, outcome
 from producers.iem.throttle import Throttle
 from producers.iem.turns import Turns
 from producers.kalshi.backoff import Backoff
+from producers.metrics import OnMetric
 from producers.publish import Outgoing, Publisher
 from topics.catalog import RAW_IEM_CLI, RAW_IEM_MOS
 from topics.errors import BadRecord
@@ -25,13 +26,6 @@ BEAT_NS = 10 * NS_PER_S
 LEASE_NS = 300 * NS_PER_S  # an answer may take a minute, and beats wait for it
 IDLE_NS = NS_PER_S
 _FLUSH_S = 120.0
-
-
-class OnMetric(Protocol):
-    """Told of `iem.answer`, `iem.backoff`, `iem.history`, with fields."""
-
-    def __call__(self, name: str, **fields: object) -> None:
-        """One observation."""
 
 
 class Gets(Protocol):

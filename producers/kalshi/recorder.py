@@ -6,7 +6,6 @@ it is gone, and `end` or `refused` once at the end of the run.
 
 from collections import Counter
 from pathlib import Path
-from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -16,6 +15,7 @@ from producers.kalshi.envelope import read
 from producers.kalshi.notices import SOURCE
 from producers.kalshi.session import CHANNELS, Session, Stats
 from producers.kalshi.watch import Watch
+from producers.metrics import OnMetric
 from producers.publish import Outgoing, Publisher
 from topics.catalog import RAW_KALSHI_WS
 from topics.errors import BadRecord, Refused
@@ -24,13 +24,6 @@ from topics.log import Appender
 
 HELD_MAX = 10_000  # records that wait for a tape's first time; a recording without any is then stamped 0
 FLUSH_TIMEOUT_S = 120.0  # librdkafka's own delivery timeout: after it nothing can still come
-
-
-class OnMetric(Protocol):
-    """Told of `ws.frames`, `ws.gap`, `ws.reconnect`, `ws.beat`, `ws.discovery`, with fields."""
-
-    def __call__(self, name: str, **fields: object) -> None:
-        """One observation."""
 
 
 class Recorder:

@@ -17,9 +17,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from producers.beat import Clock
 from producers.kalshi.backoff import BASE_S, CAP_S, STABLE_S, Backoff
-from producers.kalshi.recorder import OnMetric, Recorder
+from producers.kalshi.recorder import Recorder
 from producers.kalshi.session import CHANNELS
 from producers.kalshi.watch import Watch
+from producers.metrics import OnMetric
 from topics.errors import Refused, SettingsError, Unavailable
 from topics.events import Channel
 from topics.log import Appender

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from producers.metrics import OnMetric
 from producers.tws import plan
 from producers.tws.client import Answer, TwsUnavailable
 from producers.tws.contracts import Spec
@@ -14,7 +15,7 @@ from producers.tws.keep import Keep
 from producers.tws.pacing import Governor
 from producers.tws.plan import Interval, Schedule, Unit
 from producers.tws.reactions import REACTIONS, Reaction
-from producers.tws.recorder import OnMetric, Recorder
+from producers.tws.recorder import Recorder
 from topics.tws import TwsReason, TwsRequest, TwsUnitNotice
 from topics.units import NS_PER_S
 

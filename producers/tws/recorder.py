@@ -1,7 +1,6 @@
 """What a TWS session appends to `raw.tws`: messages as they came, with the request they answer to, and its own notices."""
 
 from collections import OrderedDict
-from typing import Protocol
 
 from producers.beat import Beater, Clock
 from producers.publish import PARTITION_OF_KEYLESS, Outgoing, Publisher
@@ -17,13 +16,6 @@ SOURCE = "tws"
 REQUESTS_KEPT = 10_000  # an answer that comes later than so many others has lost its request, and is refused as such
 
 _Header = tuple[str, bytes]
-
-
-class OnMetric(Protocol):
-    """Told of what happens, with fields."""
-
-    def __call__(self, name: str, **fields: object) -> None:
-        """One observation."""
 
 
 class Recorder:

@@ -1,6 +1,6 @@
 """The loop around one TWS: connect, record live bars, fetch days after the close and those that are owed, say what failed.
 
-`run` ends when it is stopped or, with units given, when each of them is complete or has failed for good.
+`TwsService.run` ends when it is stopped or, with units given, when each of them is complete or has failed for good.
 """
 
 import asyncio
@@ -13,13 +13,14 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from producers.beat import WallClock
+from producers.metrics import OnMetric
 from producers.tws.client import Answer, Line, TwsClient, TwsUnavailable
 from producers.tws.contracts import Spec
 from producers.tws.fetch import Fetched, Fetcher
 from producers.tws.keep import Keep
 from producers.tws.pacing import Governor, Limits
 from producers.tws.plan import Schedule, Unit
-from producers.tws.recorder import OnMetric, Recorder
+from producers.tws.recorder import Recorder
 from topics.log import Appender
 from topics.tws import TwsReason, TwsRequest, WhatToShow
 from topics.units import NS_PER_S
@@ -60,25 +61,6 @@ class TwsSettings(Struct, frozen=True):
         return [Unit(day, name, self.what_to_show, self.bar_size, self.use_rth) for name in symbols or self.specs]
 
 
-async def run(
-    settings: TwsSettings,
-    *,
-    appender: Appender,
-    clock: WallClock,
-    rng: random.Random,
-    stop: asyncio.Event,
-    on_metric: OnMetric,
-    units: Sequence[Unit] | None = None,
-) -> dict[Unit, Fetched]:
-    """Record until `stop`; with `units`, fetch those and end. Returns how each unit ended, the last time.
-
-    Raises TwsUnavailable when a one-shot cannot connect, Undelivered when the log does not confirm.
-    """
-    service = _Service(settings, appender, clock, rng=rng, stop=stop, on_metric=on_metric, units=units)
-    await service.run()
-    return service.results
-
-
 class _Down(NamedTuple):
     """Why a connection ended. lived: it had begun."""
 
@@ -92,7 +74,9 @@ def _first(group: BaseExceptionGroup[TwsUnavailable]) -> TwsUnavailable:
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
-class _Service:
+class TwsService:
+    """Records until `stop`; with `units`, fetches those and ends."""
+
     def __init__(
         self,
         settings: TwsSettings,
@@ -104,7 +88,7 @@ class _Service:
         on_metric: OnMetric,
         units: Sequence[Unit] | None,
     ) -> None:
-        self.results: dict[Unit, Fetched] = {}
+        self._results: dict[Unit, Fetched] = {}
         self._settings, self._appender, self._clock, self._rng = settings, appender, clock, rng
         self._stop, self._on_metric, self._units = stop, on_metric, units
         self._keep = Keep(settings.folder / "ledger.json", settings.schedule.zone)
@@ -117,8 +101,11 @@ class _Service:
         self._connections = 0
         self._due_ns = 0
 
-    async def run(self) -> None:
-        """Connect again and again, with full jitter."""
+    async def run(self) -> dict[Unit, Fetched]:
+        """Connect again and again, with full jitter. Returns how each unit ended, the last time.
+
+        Raises TwsUnavailable when a one-shot cannot connect, Undelivered when the log does not confirm.
+        """
         failures = 0
         self._was_away()
         try:
@@ -136,9 +123,10 @@ class _Service:
         finally:
             await asyncio.to_thread(self._appender.flush, _FLUSH_S)
             self._keep.save()
+        return self._results
 
     def _done(self) -> bool:
-        return self._units is not None and all(unit in self.results for unit in self._units)
+        return self._units is not None and all(unit in self._results for unit in self._units)
 
     async def _connected_once(self) -> _Down | None:
         """One connection from its beginning to its end; None: its work is done, or we are stopped."""
@@ -193,7 +181,7 @@ class _Service:
             on_metric=self._on_metric,
         )
         if self._units is not None:
-            await fetcher.fetch([unit for unit in self._units if unit not in self.results], self.results)
+            await fetcher.fetch([unit for unit in self._units if unit not in self._results], self._results)
             return
         while True:
             now_ns = self._clock.now_ns()
@@ -205,8 +193,8 @@ class _Service:
                 due_ns = schedule.next_ns(now_ns)
                 if units:
                     self._on_metric("tws.plan", units=len(units), first=min(units).date, last=max(units).date)
-                    await fetcher.fetch(sorted(units), self.results)
-                    self.results.clear()
+                    await fetcher.fetch(sorted(units), self._results)
+                    self._results.clear()
                 self._due_ns = due_ns
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._owed.wait(), settings.look_s)

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import secrets
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,7 +98,5 @@ def run(settings: Settings, state_dir: Path, say: Say) -> None:
 
 
 async def _serve(service: Service) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = wiring.stop_of_loop()
     await service.run(stop)

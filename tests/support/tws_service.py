@@ -11,7 +11,7 @@ from typing import Any
 from producers.beat import WallClock
 from producers.tws import contracts, plan
 from producers.tws.pacing import Limits
-from producers.tws.run import TwsSettings, run
+from producers.tws.run import TwsService, TwsSettings
 from stream_processors.ingest import ingest
 from tapefold import wiring
 from tapefold.simulators.tws.faults import Counters, Faults
@@ -129,10 +129,8 @@ async def one_shot(
 async def start(configured: TwsSettings, recorded: Recorded, **over: Any) -> Any:
     """Run the service."""
     said = {"units": None, "stop": asyncio.Event(), "clock": WallClock(wiring.now_ns)} | over
-    return await run(
-        configured,
-        appender=recorded.log.appender(),
-        rng=random.Random(1),
-        on_metric=recorded.tell,
-        **said,
+    clock = said.pop("clock")
+    service = TwsService(
+        configured, recorded.log.appender(), clock, rng=random.Random(1), on_metric=recorded.tell, **said
     )
+    return await service.run()

@@ -3,24 +3,17 @@
 import asyncio
 import random
 import time
-from typing import Protocol
 
 from producers.kalshi.backoff import Backoff
 from producers.kalshi.rest.budget import Breaker, Budget, Lane
 from producers.kalshi.rest.door import Answer, Door, NoAnswer
 from producers.kalshi.rest.pages import Listing, NotAListing
+from producers.metrics import OnMetric
 from topics.errors import Unavailable
 
 ATTEMPTS_MAX = 6  # with full jitter up to 30 s: about half a minute, then the breaker counts and the loop comes back
 _OK = 200
 _RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})  # all others say that asking again brings the same
-
-
-class OnMetric(Protocol):
-    """Told of `rest.retry`, `rest.breaker`, `rest.discovery`, `rest.backfill`, `rest.closed_cleanup`, with fields."""
-
-    def __call__(self, name: str, **fields: object) -> None:
-        """One observation."""
 
 
 class Refusal(Exception):

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import msgspec
 
 from producers.kalshi.rest import plan
-from producers.kalshi.rest.asker import Asker, OnMetric, Refusal
+from producers.kalshi.rest.asker import Asker, Refusal
 from producers.kalshi.rest.door import Answer
 from producers.kalshi.rest.plan import Checkpoint, Cutoff
+from producers.metrics import OnMetric
 from producers.publish import Outgoing, Publisher
 from topics import catalog, stations
 from topics.domains import WEATHER_SERIES
