@@ -21,6 +21,7 @@ from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 
 _PAUSED_POLL_S = 0.005
+FETCH_WAIT_MS = 40
 CHANGELOG_SUFFIX = "-changelog"
 SCHEME = "batch"  # broker URLs of this transport: batch://host:port
 
@@ -78,8 +79,24 @@ class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aioka
                     yield records
 
 
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread, whose fetches do not lie in wait for 1.5 s.
+
+    aiokafka has one fetch under way. What is taken from its hands meanwhile is asked for again only when that returns:
+    a busy partition waits for the quiet ones.
+    """
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
+        return consumer
+
+
 class Consumer(driver.Consumer):
     """Faust's consumer, with batches for source topics."""
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     def ack(self, message: Any) -> bool:
         """Ack, unless the message is of an earlier generation: after each rebalance we read again from what is committed."""

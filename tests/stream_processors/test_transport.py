@@ -1,16 +1,19 @@
 """What the fetcher hands over, read from bytes as a broker sends them."""
 
+import asyncio
 import struct
 from itertools import chain
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from stream_processors import transport
+from stream_processors import app, transport
+from topics.log import MemoryLog
 
 FACTS = TopicPartition("fact.trade", 0)
 CHANGELOG = TopicPartition(f"a-state{transport.CHANGELOG_SUFFIX}", 0)
@@ -68,3 +71,15 @@ def test_registering_makes_it_what_the_fetcher_uses(monkeypatch):
     transport.register()
     assert transport.PartitionRecords is fetcher.PartitionRecords
     assert "PartitionRecords" in fetcher.Fetcher._proc_fetch_request.__code__.co_names
+
+
+def test_fetches_wait_no_longer_than_we_say(tmp_path):
+    """Faust's own wait is 1.5 s: what a busy partition brings would lie for as long when the others are quiet."""
+
+    async def made():
+        settings = app.WorkerSettings(bootstrap="127.0.0.1:9", stage="fold", data_dir=tmp_path, partitions=4)
+        worker = app.build(settings, MemoryLog().appender())
+        return worker.consumer._new_consumer_thread()._create_worker_consumer(worker.transport)
+
+    assert transport.FETCH_WAIT_MS == asyncio.run(made())._fetch_max_wait_ms
+    assert "_fetch_max_wait_ms" in AIOKafkaConsumer.start.__code__.co_names
