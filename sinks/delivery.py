@@ -102,6 +102,7 @@ class Delivery:
         self._identity = Identity("", {})
         self._lacking: dict[str, pa.Table] = {}
         self.duplicate_rows = 0
+        self.unknown_fields = 0
 
     def assign(self, topics: Iterable[str]) -> Assignment:
         """Read the positions from the commits and check them against the log.
@@ -156,6 +157,7 @@ class Delivery:
             for part in parts
         )
         if EXTRA_FIELDS in built.tables:
+            self.unknown_fields += len(built.tables[EXTRA_FIELDS])
             self._logger.warning("sink_unknown_fields", records=len(built.tables[EXTRA_FIELDS]))
         return Batch(shares, built)
 

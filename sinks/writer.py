@@ -98,6 +98,10 @@ class SinkWriter:
         """Rows of bronze that were seen to stand more than once, since the start."""
         return self._delivery.duplicate_rows
 
+    def unknown_fields(self) -> int:
+        """Records with fields that we do not know, which went to `extra_fields`, since the start."""
+        return self._delivery.unknown_fields
+
     def lag(self) -> int:
         """Records that stand on the log and are not committed yet. Raises Unavailable when the log does not answer."""
         positions = self.positions()

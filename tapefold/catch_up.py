@@ -42,5 +42,6 @@ def keep_telling(writer: SinkWriter, stop: threading.Event, logger: Any) -> None
                 records_per_s=round(told.records_per_s, 1),
                 eta_s=eta_s,
                 duplicate_rows=writer.duplicate_rows(),
+                unknown_fields=writer.unknown_fields(),
             )
         before = now

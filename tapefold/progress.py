@@ -1,6 +1,6 @@
 """How far each stage is: end offsets against commits. Used by the status screen and to drain."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -12,12 +12,16 @@ from topics.log import TopicPartition, Watermarks
 
 
 class Lag(Struct, frozen=True):
-    """Records on the log, and what each stage has still to take. written: records that raw topics hold."""
+    """Records on the log, and what each stage has still to take. written: records that raw topics hold.
+
+    stored: records of all its topics that the sink has committed.
+    """
 
     written: int
     ingest: int
     fold: int
     sink: int
+    stored: int
 
 
 def high(log: KafkaLog, topics: Iterable[str]) -> dict[TopicPartition, int]:
@@ -27,15 +31,21 @@ def high(log: KafkaLog, topics: Iterable[str]) -> dict[TopicPartition, int]:
 
 def group_behind(log: KafkaLog, stage: str, ends: dict[TopicPartition, int]) -> int:
     """Records before `ends` that the agents of a stage have not committed."""
-    committed = log.committed(app_id("ingest" if stage == "ingest" else "fold"), ends)
-    return sum(max(end - committed.get(partition, 0), 0) for partition, end in ends.items())
+    return _left(ends, log.committed(app_id("ingest" if stage == "ingest" else "fold"), ends))
 
 
 def sink_behind(tables: Tables, ends: dict[TopicPartition, int]) -> int:
     """Records before `ends` that the sink has no commit row for."""
-    rows = tables.query_rows("SELECT topic, partition, max(next) FROM tapefold.sink_commits GROUP BY topic, partition")
-    committed = {(topic, partition): position for topic, partition, position in rows.rows}
+    return _left(ends, _sink_committed(tables))
+
+
+def _left(ends: Mapping[TopicPartition, int], committed: Mapping[TopicPartition, int]) -> int:
     return sum(max(end - committed.get(partition, 0), 0) for partition, end in ends.items())
+
+
+def _sink_committed(tables: Tables) -> dict[TopicPartition, int]:
+    rows = tables.query_rows("SELECT topic, partition, max(next) FROM tapefold.sink_commits GROUP BY topic, partition")
+    return {(topic, partition): position for topic, partition, position in rows.rows}
 
 
 def lag(log: KafkaLog, tables: Tables) -> Lag:
@@ -47,9 +57,11 @@ def lag(log: KafkaLog, tables: Tables) -> Lag:
         return {partition: mark.high for partition, mark in marks.items() if partition[0] in wanted}
 
     raw = ends(RAW_TOPICS)
+    stored = _sink_committed(tables)
     return Lag(
         sum(raw.values()),
         group_behind(log, "ingest", raw),
         group_behind(log, "fold", ends(FOLD_TOPICS)),
-        sink_behind(tables, ends(SINK_TOPICS)),
+        _left(ends(SINK_TOPICS), stored),
+        sum(stored.values()),
     )

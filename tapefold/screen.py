@@ -11,6 +11,7 @@ from rich.table import Table
 
 from sinks.tables import StoreUnavailable, Tables
 from tapefold import progress
+from tapefold.catch_up import CatchUp, catch_up
 from tapefold.supervisor import Supervisor
 from topics.errors import TapefoldError, Unavailable
 from topics.kafka import KafkaLog
@@ -69,26 +70,31 @@ class Screen:
             self._trouble = f"waiting: {error}"
             return
         self._trouble = ""
-        rate = self._rate(now_s, lag)
+        rate, sink = self._rates(now_s, lag)
         if self._live is not None:
-            self._live.update(self._picture(supervisor, lag, rate, gaps, rows))
+            self._live.update(self._picture(supervisor, lag, rate, sink, gaps, rows))
         elif now_s - self._lined_s >= LINE_EVERY_S:
             self._lined_s = now_s
             self.say(
                 f"records {lag.written:,} (+{rate:,.0f}/s)  to do: ingest {lag.ingest:,} fold {lag.fold:,} "
-                f"sink {lag.sink:,}  gaps {gaps[0]} (open {gaps[1]})  {self._note}".rstrip()
+                f"sink {sink_text(sink)}  gaps {gaps[0]} (open {gaps[1]})  {self._note}".rstrip()
             )
 
-    def _rate(self, now_s: float, lag: progress.Lag) -> float:
+    def _rates(self, now_s: float, lag: progress.Lag) -> tuple[float, CatchUp]:
+        """Raw records per second, and how the sink comes on, since the last look."""
         before, self._before = self._before, (now_s, lag)
         if before is None:
-            return 0.0
-        return (lag.written - before[1].written) / max(now_s - before[0], 1e-9)
+            return 0.0, CatchUp(lag.sink, 0.0, None)
+        elapsed_s = max(now_s - before[0], 1e-9)
+        sink = catch_up(before[1].stored, lag.stored, elapsed_s, lag.sink)
+        return (lag.written - before[1].written) / elapsed_s, sink
 
-    def _picture(self, supervisor: Supervisor, lag: progress.Lag, rate: float, gaps: Any, rows: Any) -> Group:
+    def _picture(  # noqa: PLR0917  # each is a part of it
+        self, supervisor: Supervisor, lag: progress.Lag, rate: float, sink: CatchUp, gaps: Any, rows: Any
+    ) -> Group:
         stages = Table("records", "per second", "to ingest", "to fold", "to sink", "gaps", "of them open", box=None)
-        numbers = (lag.written, round(rate), lag.ingest, lag.fold, lag.sink, gaps[0], gaps[1])
-        stages.add_row(*(f"{number:,}" for number in numbers))
+        before, behind = (lag.written, round(rate), lag.ingest, lag.fold), (gaps[0], gaps[1])
+        stages.add_row(*map("{:,}".format, before), sink_text(sink), *map("{:,}".format, behind))
         services = Table("service", "pid", "restarts", box=None)
         for service in supervisor.services:
             pid = "ended" if service.process is None else str(service.process.pid)
@@ -99,3 +105,9 @@ class Screen:
         return Group(
             stages, "", services, "", last, "", self._trouble or self._note or "Ctrl-C stops all services in order"
         )
+
+
+def sink_text(sink: CatchUp) -> str:
+    """What the sink has still to take, how fast it is, and when it will be done."""
+    left = "" if sink.eta_s is None else f", {sink.eta_s:,.0f} s left"
+    return f"{sink.lag:,} ({sink.records_per_s:,.0f}/s{left})"

@@ -35,6 +35,7 @@ def test_a_field_that_we_do_not_know_is_kept_as_it_came(tables: Tables, log: Mem
     append(log, make, "t2", version="1", venue={"name": "x", "price": 0.30})
     with Running(writer(log, tables, topics=[TRADES])) as running:
         running.drained()
+    assert 1 == running.sink.unknown_fields()
     answer = tables.query_rows(
         "SELECT extra, event_type, schema_version, _topic, _partition, _offset FROM tapefold.extra_fields"
     )
