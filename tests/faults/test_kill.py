@@ -6,9 +6,8 @@ import random
 import signal
 import time
 
-import psutil
 import pytest
-from stack import CONTENT_HASHES, ask, differences, run_up, start_up
+from stack import CONTENT_HASHES, ask, differences, kill_all, run_up, start_up
 
 from tapefold.simulators.kalshi.world import made_up_lines
 
@@ -84,10 +83,7 @@ def test_killing_everything_and_starting_again_gives_the_same_rows(frames, tmp_p
     while not (tmp_path / "ws" / "0" / "journal.json").exists():  # the recorder's journal: it records
         time.sleep(0.1)
     time.sleep(3.0)
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    for member in family:
-        member.kill()
-    process.communicate()
+    kill_all(process)
     run_up(frames, tmp_path)
     assert [] == differences(tmp_path, frames)
     assert {("crash",)} == set(ask(tmp_path, "SELECT kind FROM tapefold_api.gaps"))

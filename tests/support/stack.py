@@ -1,5 +1,6 @@
 """`tapefold up` as a user runs it, and its tables against the straight computation."""
 
+import contextlib
 import gzip
 import heapq
 import json
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 from straight import Expected, straight
 
 from sinks.tables import Tables
@@ -48,6 +50,14 @@ def start_up(frames: Path, state_dir: Path, *flags: str, **environment: str) -> 
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def kill_all(process: "subprocess.Popen[str]") -> None:
+    """Kill -9 a stack, all of its processes at once."""
+    for member in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just died by itself
+            member.kill()
+    process.communicate()
 
 
 def _logs(state_dir: Path) -> str:
