@@ -4,27 +4,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
-import stamina
 
 from topics.catalog import FACT_POLICY, SCHEMA_HEADER
 from topics.codec import decode_fact, encode
-from topics.errors import Refused, Unavailable
-from topics.log import Log, TopicPartition, Watermarks
+from topics.errors import Refused
+from topics.log import Log
 from topics.policies import Policy
 
 _READ_MAX = 1_000
 _READ_TIMEOUT_S = 5.0
-_LEADERS_TIMEOUT_S = 30.0
 
 
 class PolicyRefused(Refused):
     """A policy cannot be added. The message says which rule it breaks."""
-
-
-@stamina.retry(on=Unavailable, attempts=None, timeout=_LEADERS_TIMEOUT_S)
-def _marks(log: Log) -> dict[TopicPartition, Watermarks]:
-    """Low and high of each partition; a topic that was created a moment ago has no leaders yet."""
-    return log.watermarks([FACT_POLICY])
 
 
 def on_log(log: Log) -> dict[int, dict[str, Policy]]:
@@ -33,7 +25,7 @@ def on_log(log: Log) -> dict[int, dict[str, Policy]]:
     if partitions is None:
         raise Refused("the topics are not there; run `tapefold migrate`")
     found: dict[int, dict[str, Policy]] = {number: {} for number in range(partitions)}
-    marks = _marks(log)
+    marks = log.watermarks([FACT_POLICY])
     reader = log.reader({place: mark.low for place, mark in marks.items()})
     left = sum(mark.high - mark.low for mark in marks.values())
     while left > 0:

@@ -161,3 +161,11 @@ def test_single_records_are_looked_up(log, topic):
     found = log.records_at({(topic, 0): 700, (topic, 1): 1_499})
     assert {(topic, 0): b"1400", (topic, 1): b"2999"} == {key: record.value for key, record in found.items()}
     assert {} == log.records_at({})
+
+
+def test_topics_can_be_asked_at_once_after_they_were_created(log):
+    """A broker that has just taken a topic may not lead its partitions yet: creating waits for that."""
+    for _ in range(3):
+        names = [f"t-{uuid.uuid4().hex[:8]}" for _ in range(20)]
+        log.create(dict.fromkeys(names, {}), 4)
+        assert {Watermarks(0, 0)} == set(log.watermarks(names).values())
