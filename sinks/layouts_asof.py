@@ -1,4 +1,4 @@
-"""The tables of what the fold derives of the weather, and of the policies that ask for it."""
+"""The tables of what the fold derives of the weather, of the policies that ask for it, and of what people decided."""
 
 from sinks import columns
 from sinks.layout_parts import Layout
@@ -20,6 +20,18 @@ LAYOUTS: dict[str, Layout] = {
         ("quantile", "quantile", columns.share),
         ("unsafe", "unsafe", columns.flag),
         ("description", "description", columns.text),
+    ),
+    "annotations": (
+        ("annotation_id", "annotation_id", columns.text),
+        ("version", "version", columns.uint32),
+        ("dataset", "dataset", columns.labels),
+        ("keys", "keys", columns.texts),
+        ("from_at", "from_ns", columns.time_ns),
+        ("to_at", "to_ns", columns.time_ns),
+        ("verdict", "verdict", columns.labels),
+        ("note", "note", columns.text),
+        ("author", "author", columns.labels),
+        ("known_at", "known_ns", columns.time_ns),
     ),
     "settlement_labels": (
         ("station", "station", columns.labels),

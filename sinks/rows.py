@@ -20,6 +20,7 @@ from sinks.evolution import extra_table, unknown_fields
 from sinks.layout_parts import Layout
 from sinks.layouts import DEAD, LAYOUTS
 from topics import catalog
+from topics.annotations import Annotation
 from topics.codec import (
     decode_asof_forecast,
     decode_bar,
@@ -90,6 +91,7 @@ _FACT_TABLES: dict[type, str] = {
     TwsError: "tws_errors",
     Webhook: "webhook_events",
     Policy: "asof_policies",
+    Annotation: "annotations",
 }
 # Beats stand on every topic of their source that watermarks are taken from: these show each of them once.
 _BEAT_TOPICS = frozenset({catalog.FACT_TRADE, catalog.FACT_FORECAST, catalog.FACT_CLIMATE})

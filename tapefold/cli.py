@@ -15,6 +15,7 @@ from tapefold import (
     cli_kalshi,
     cli_policy,
     cli_proofs,
+    cli_quality,
     cli_rest,
     cli_sink,
     cli_standing,
@@ -74,6 +75,7 @@ app.add_typer(cli_audit.app, name="audit")
 app.add_typer(cli_sink.app, name="sink")
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(cli_policy.app, name="policy")
+app.add_typer(cli_quality.app, name="quality")
 app.add_typer(cli_webhook.app, name="webhook")
 run_app.command("webhook")(cli_webhook.receive)
 simulate_app.command("webhook")(cli_webhook.simulate)

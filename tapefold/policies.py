@@ -5,14 +5,12 @@ from pathlib import Path
 
 import msgspec
 
+from tapefold.on_log import facts_of, partitions_of
 from topics.catalog import FACT_POLICY, SCHEMA_HEADER
-from topics.codec import decode_fact, encode
+from topics.codec import encode
 from topics.errors import Refused
 from topics.log import Log
 from topics.policies import Policy
-
-_READ_MAX = 1_000
-_READ_TIMEOUT_S = 5.0
 
 
 class PolicyRefused(Refused):
@@ -21,23 +19,10 @@ class PolicyRefused(Refused):
 
 def on_log(log: Log) -> dict[int, dict[str, Policy]]:
     """Partition -> the policies that stand there by `id@version`; of two tellings the first. Raises Refused, Unavailable."""
-    partitions = log.partition_counts().get(FACT_POLICY)
-    if partitions is None:
-        raise Refused("the topics are not there; run `tapefold migrate`")
-    found: dict[int, dict[str, Policy]] = {number: {} for number in range(partitions)}
-    marks = log.watermarks([FACT_POLICY])
-    reader = log.reader({place: mark.low for place, mark in marks.items()})
-    left = sum(mark.high - mark.low for mark in marks.values())
-    while left > 0:
-        records = reader.read(_READ_MAX, _READ_TIMEOUT_S)
-        if not records:
-            break  # offsets without a record: the log is at its end
-        left -= len(records)
-        for record in records:
-            policy = decode_fact(record.value)
-            if isinstance(policy, Policy):
-                found[record.partition].setdefault(policy.key, policy)
-    reader.close()
+    found: dict[int, dict[str, Policy]] = {number: {} for number in range(partitions_of(log, FACT_POLICY))}
+    for number, policy in facts_of(log, FACT_POLICY):
+        if isinstance(policy, Policy):
+            found[number].setdefault(policy.key, policy)
     return found
 
 

@@ -1,12 +1,19 @@
-"""Data quality: the figures of a dataset over days, and its health on one, as functions over the store."""
+"""Data quality: the figures of a dataset over days, its health on one, and features fit to train on, as functions."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
+
+import pyarrow as pa
 
 from sinks.tables import Tables
 from topics.errors import Refused
 
-Dataset = Literal["bars_1m", "raw_tws_bars", "mos_asof", "settlement_labels"]
 Status = Literal["GREEN", "YELLOW", "RED"]
+# feature set -> the view for training, its parameter for keys, the column of the key
+_TRAINING: dict[str, tuple[str, str, str]] = {
+    "features_price_1m_v1": ("get_features_for_training", "symbols", "symbol"),
+    "features_weather": ("get_weather_features_for_training", "series_tickers", "market_ticker"),
+}
 
 
 class Figures(NamedTuple):
@@ -25,12 +32,17 @@ class Figures(NamedTuple):
 
 
 class Health(NamedTuple):
-    """status: the worst of the rules. reasons: the metrics that are not GREEN, or `no_rows`."""
+    """status: the worst of the rules. reasons: the metrics that are not GREEN, `no_rows`, or `told_empty`: TWS has none.
+
+    accepted: somebody decided that it is as it must be; the status stays what it is. annotations: all decisions that hold.
+    """
 
     status: Status
     reasons: tuple[str, ...]
     rows: int
     rules_version: int
+    accepted: bool
+    annotations: tuple[str, ...]
 
 
 def get_data_quality_summary(tables: Tables, dataset_name: str, start_date: str, end_date: str) -> list[Figures]:
@@ -47,11 +59,30 @@ def get_data_quality_summary(tables: Tables, dataset_name: str, start_date: str,
 def get_dataset_health(tables: Tables, dataset_name: str, as_of_date: str) -> Health:
     """Health of a dataset on a day (ISO). Raises Refused for a dataset that no rule knows."""
     answer = tables.query_rows(
-        "SELECT status, reasons, rows, rules_version FROM tapefold_api.get_dataset_health("
+        "SELECT status, reasons, rows, rules_version, accepted, annotations FROM tapefold_api.get_dataset_health("
         "dataset_name = {dataset_name:String}, as_of_date = {as_of_date:Date32})",
         {"dataset_name": dataset_name, "as_of_date": as_of_date},
     )
     if not answer.rows:
         raise Refused(f"dataset {dataset_name!r}: no rule knows it; see tapefold_api.data_quality_rules")
-    ((status, reasons, rows, version),) = answer.rows
-    return Health(status, tuple(reasons), rows, version)
+    ((status, reasons, rows, version, accepted, annotations),) = answer.rows
+    return Health(status, tuple(reasons), rows, version, bool(accepted), tuple(annotations))
+
+
+def get_features_for_training(tables: Tables, feature_set: str, keys: Sequence[str], start: str, end: str) -> pa.Table:
+    """Features of the minutes [start, end) (ISO, UTC) as an Arrow table, in the order of keys and minutes.
+
+    keys: symbols of features_price_1m_v1, series tickers of features_weather; none: all. What the ledger calls unusable
+    is left out; the column `annotations` has what else it says. Raises Refused for another feature set.
+    """
+    if feature_set not in _TRAINING:
+        raise Refused(
+            f"feature set {feature_set!r}: expected one of {', '.join(_TRAINING)}; see tapefold_api.feature_registry"
+        )
+    view, keyed_by, order = _TRAINING[feature_set]
+    return tables.query_arrow(
+        f"SELECT * FROM tapefold_api.{view}({keyed_by} = {{keys:Array(String)}},"  # noqa: S608  # names of our own
+        " start = {start:DateTime64(9, 'UTC')}, end_at = {end_at:DateTime64(9, 'UTC')})"
+        f" ORDER BY {order}, minute, row_id",
+        {"keys": list(keys), "start": start, "end_at": end},
+    )

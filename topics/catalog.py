@@ -28,6 +28,7 @@ FACT_CLIMATE = "fact.climate"
 FACT_BAR = "fact.bar"
 FACT_WEBHOOK = "fact.webhook"
 FACT_POLICY = "fact.policy"
+FACT_ANNOTATION = "fact.annotation"
 BARS_1M = "bars.1m"
 BARS_TWS = "bars.tws"
 BOOKS = "books"
@@ -162,6 +163,14 @@ TOPICS: tuple[Topic, ...] = (
         "none: a copy stands in each partition",
         "Policy",
         "As-of policies: when forecasts are asked for, and what counts as known then. A version never changes.",
+    ),
+    Topic(
+        FACT_ANNOTATION,
+        "fact",
+        "tapefold.ledger",
+        "annotation",
+        "Annotation",
+        "What people decided about ranges of datasets: accepted, annotated, unusable. A version never changes.",
     ),
     Topic(BARS_1M, "derived", "fold", "join domain", "Bar", "One-minute bars, revised as facts arrive.", _WEEK_MS),
     Topic(

@@ -1,5 +1,6 @@
 """All that may stand on a fact topic, of all sources. A source adds its union here."""
 
+from topics.annotations import Annotation
 from topics.events import AnyKalshi, Beat
 from topics.kalshi_rest import AnyRest
 from topics.policies import Policy
@@ -7,4 +8,4 @@ from topics.tws import AnyTwsFact
 from topics.weather import AnyWeather
 from topics.webhook import Webhook
 
-AnyFact = AnyKalshi | AnyRest | AnyTwsFact | AnyWeather | Policy | Webhook | Beat
+AnyFact = Annotation | AnyKalshi | AnyRest | AnyTwsFact | AnyWeather | Policy | Webhook | Beat

@@ -16,9 +16,9 @@ from sinks.tables import DATABASE, Tables
 from tapefold.replay.pace import Window
 
 SHOWN_MAX = 20
-# Bronze and what is made of it alone, the latest beat (of any batch), and journals: which revisions were published on
+# Bronze and what is made of it alone, what people decided, the latest beat (of any batch), and journals: which revisions were published on
 # the way depends on batch cuts.
-_NOT_FOLDED = ("raw_records", "beat_log", "beats")
+_NOT_FOLDED = ("annotations", "raw_records", "beat_log", "beats")
 _PLACES = ("_topic", "_partition", "_offset")
 # Words of a refusal name the other telling, which depends on the order of arrival; who was refused, and why, does not.
 _WORDS = {"dead": ("detail", "value_text", "received_at", "code_version")}

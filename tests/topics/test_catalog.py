@@ -9,8 +9,18 @@ from sinks.layouts import LAYOUTS
 from sinks.rows import layout_of
 from stream_processors.ingest import WATERMARK_TOPICS
 from tapefold.wiring import topic_settings
-from topics import asof, catalog, events, kalshi_rest, policies, tws, weather, webhook
-from topics.catalog import BY_NAME, FACT_BOOK, FACT_TICK, FACT_WEBHOOK, FOLD_TOPICS, RAW_TOPICS, SINK_TOPICS, TOPICS
+from topics import annotations, asof, catalog, events, kalshi_rest, policies, tws, weather, webhook
+from topics.catalog import (
+    BY_NAME,
+    FACT_ANNOTATION,
+    FACT_BOOK,
+    FACT_TICK,
+    FACT_WEBHOOK,
+    FOLD_TOPICS,
+    RAW_TOPICS,
+    SINK_TOPICS,
+    TOPICS,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 every_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
@@ -22,6 +32,7 @@ _WRITERS = {
     "ingest": "stream_processors/ingest.py",
     "fold": "stream_processors",
     "tapefold.policies": "tapefold/policies.py",
+    "tapefold.ledger": "tapefold/ledger.py",
 }
 
 
@@ -45,7 +56,7 @@ def test_a_typed_value_names_types_that_exist(topic):
     if topic.group == "raw":
         assert topic.value.startswith("the frame's bytes as received")
     else:
-        modules = (asof, events, kalshi_rest, policies, tws, weather, webhook)
+        modules = (annotations, asof, events, kalshi_rest, policies, tws, weather, webhook)
         assert all(any(hasattr(module, name) for module in modules) for name in topic.value.split(" | "))
 
 
@@ -79,10 +90,10 @@ def test_names_are_unique():
     assert [topic.name for topic in TOPICS] == list(BY_NAME)
 
 
-def test_the_fold_reads_all_facts_but_ticks_and_webhooks():
+def test_the_fold_reads_all_facts_but_ticks_webhooks_and_annotations():
     """They derive nothing: the sink takes them as they are."""
     facts = {topic.name for topic in TOPICS if topic.group == "fact"}
-    assert facts - {FACT_TICK, FACT_WEBHOOK} == set(FOLD_TOPICS)
+    assert facts - {FACT_TICK, FACT_WEBHOOK, FACT_ANNOTATION} == set(FOLD_TOPICS)
     assert len(FOLD_TOPICS) == len(set(FOLD_TOPICS))
 
 
