@@ -24,6 +24,8 @@ import structlog
 from msgspec import Struct
 
 from stream_processors import transport
+from stream_processors.completeness import METRIC, Completeness
+from stream_processors.outputs import Output
 from stream_processors.rounds import Rounds
 from stream_processors.stages import Fold, Ingest, progress_key
 from stream_processors.table import StateTable
@@ -123,6 +125,7 @@ def build(settings: WorkerSettings, appender: Appender) -> Any:
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
+    app.tapefold_report = Report(time.monotonic)
     if settings.stage == "ingest":
         _add_ingest(app, settings, appender)
     else:
@@ -155,7 +158,8 @@ def _add_fold(app: Any, settings: WorkerSettings, appender: Appender) -> None:
         return None if value is None else int(value)
 
     app.tapefold_progress = progress
-    _add_agent(app, FOLD_TOPICS, Rounds(Fold(settings.partitions, states.load), appender, _Group(app), states))
+    fold = Fold(settings.partitions, states.load)
+    _add_agent(app, FOLD_TOPICS, Rounds(fold, appender, _Group(app), states, app.tapefold_report.take))
 
 
 def _add_agent(app: Any, topics: Sequence[str], rounds: Rounds) -> None:
@@ -170,6 +174,28 @@ def _add_agent(app: Any, topics: Sequence[str], rounds: Rounds) -> None:
             worker.cancel()
 
     app.agent(app.topic(*topics, key_type=bytes, value_type=bytes), name="agent", concurrency=1)(agent)
+
+
+class Report:
+    """Says in the log how complete the as-of forecasts are that this worker tells: percent missing per model, top reasons."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._told = Completeness()
+
+    def take(self, outputs: Sequence[Output]) -> None:
+        """Count the rows of a round."""
+        self._told.take(outputs, self._now_s())
+
+    def tick(self) -> None:
+        """Say it when it is due."""
+        if self._told.due(self._now_s()):
+            self.say()
+
+    def say(self) -> None:
+        """Say what was counted since the last time."""
+        for line in self._told.figures():
+            log.info("metric", metric=METRIC, **line)
 
 
 class _Group:
@@ -290,6 +316,7 @@ def _add_watchdog(app: Any) -> None:
         while not app.should_stop:
             await asyncio.sleep(0.5)
             app.tapefold_fence.tick()
+            app.tapefold_report.tick()
             consumer = app.consumer
             if app.rebalancing or app.in_recovery or not consumer.flow_active:
                 continue
@@ -323,6 +350,7 @@ def run(settings: WorkerSettings, appender: Appender) -> None:
     try:
         worker.execute_from_commandline()
     finally:
+        app.tapefold_report.say()
         appender.close()
     clean.touch()
     del lock

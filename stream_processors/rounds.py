@@ -7,7 +7,7 @@ on; it appends nothing before the one ahead of it is done.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -70,13 +70,23 @@ class Rounds:
 
     Faust now and then loses sight of a batch; the ack of the next one would commit past it. So each partition's batches
     must join on: what does not is left, and the partition read again from where it tore.
+
+    on_told: is shown the rows of each round when the log has confirmed them.
     """
 
-    def __init__(self, stage: Stage, appender: Appender, group: Group, store: Store | None) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        appender: Appender,
+        group: Group,
+        store: Store | None,
+        on_told: Callable[[Sequence[Output]], None] = lambda _: None,
+    ) -> None:
         self._stage = stage
         self._appender = appender
         self._group = group
         self._store = store
+        self._on_told = on_told
         self._waiting: deque[Any] = deque()
         self._came = asyncio.Event()
         self._room = asyncio.Event()
@@ -153,6 +163,7 @@ class Rounds:
         self._group.check()
         self._append(done.outputs)
         await self._flush()
+        self._on_told(done.outputs)
         await self._group.settled()
         # From here to the last state there is no await: what is owned now is stored as owned.
         lost = {event.message.partition for event in events if not self._group.owned(event)}

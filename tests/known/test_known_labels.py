@@ -157,3 +157,48 @@ def test_forecasts_and_reports_that_came_later_are_not_there(tables):
             answer = tables.query_rows(f"SELECT {column} FROM tapefold_api.{view}_known(t = '{moment}:00') ORDER BY 1")
             assert expected == [row[0] for row in answer.rows]
     assert ns("2026-04-10 16:30") == facts[0].known_ns
+
+
+REVISED = [
+    ("2024-11-27 21:25", [], None, None),
+    ("2024-11-27 22:00", [81], None, None),
+    (
+        "2024-11-28 12:59",
+        [],
+        None,
+        None,
+    ),  # the final report is known, but the venue has not looked: no row says a label
+    ("2024-11-28 13:00", [81, 84], 84, None),
+    ("2024-11-28 13:56", [81, 84], 84, None),
+    ("2024-11-28 13:57", [81, 84, 81], 84, None),
+    ("2024-11-28 16:00", [81, 84, 81], 84, ("84.00", 84, True, "yes")),
+]
+
+
+def test_a_day_that_was_revised_after_settlement_as_it_was_known_at_each_time(tables):
+    """Miami, 27 November 2024: 81, then 84, on which "84 or above" settled, then 81; each value known at its own time."""
+    empty(tables)
+    stations.publish(tables)
+    told = [
+        climate("2024-11-27 21:25", 81, report="preliminary"),
+        climate("2024-11-28 09:32", 84, report="final"),
+        climate("2024-11-28 13:56", 81, report="final", correction=True),
+    ]
+    settled_ns = ns("2024-11-28 15:05")
+    result = Settlement(
+        market_ticker="KXHIGHMIA-24NOV27-T83", event_ticker="KXHIGHMIA-24NOV27", status="finalized", result="yes",
+        expiration_value="84.00", expiration_value_e6=84_000_000, settlement_value_e6=1_000_000, settled_ns=settled_ns,
+        climate_day="2024-11-27", station="KMIA", event_ns=settled_ns, received_ns=ns("2024-11-28 16:00"),
+        known_ns=ns("2024-11-28 16:00"), known_by="observed", cause=Cause("raw.kalshi.rest", 0, 1), conn="rest",
+    )  # fmt: skip
+    insert(tables, [*records(FACT_CLIMATE, told), *records(FACT_MARKET, [result])])
+    name = "label:KMIA:2024-11-27:KXHIGHMIA"
+    for moment, values, label, venue in REVISED:
+        found = read(tables, ns(moment)).get(name)
+        assert folded(told, [result], ns(moment)).get(name) == found
+        assert (found is None) == (not values)
+        if found is not None:
+            assert (values, label) == ([each[3] for each in found[-1]], found[8])
+            assert [each.known_ns for each in told][: len(values)] == [each[1] for each in found[-1]]
+            outcome = tables.query_rows(f"SELECT result FROM tapefold_api.settlements_known(t = '{moment}:00')").rows
+            assert venue == (None if found[14] is None else (found[14], found[13], found[17], outcome[0][0]))

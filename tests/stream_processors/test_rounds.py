@@ -84,11 +84,11 @@ class Told:
         return SimpleNamespace(message=message, ack=lambda: self.said.append(f"ack {offset}"))
 
 
-def play(told, script):
+def play(told, script, *on_told):
     """Run `script(rounds)` beside the rounds; returns what was said."""
 
     async def main():
-        rounds = Rounds(told, told, told, told)
+        rounds = Rounds(told, told, told, told, *on_told)
         worker = asyncio.create_task(rounds.run())
         scripted = asyncio.create_task(script(rounds))
         await asyncio.wait({worker, scripted}, return_when=asyncio.FIRST_COMPLETED)
@@ -123,6 +123,20 @@ def test_rows_are_confirmed_before_states_and_states_before_the_ack():
         "forget all", "work 1+2", "check", "row 1", "row 2", "flush", "state 0", "state 1", "flush", "confirmed",
         "ack 1", "ack 2",
     ] == play(told, script)  # fmt: skip
+
+
+def test_rows_are_shown_when_the_log_has_them():
+    """Figures of what a worker told speak of confirmed rows, and not of a round that may be repeated."""
+    told = Told()
+
+    def show(outputs):
+        told.said.append(f"shown {len(outputs)}")
+
+    async def script(rounds):
+        await rounds.put(told.event(1))
+        await until(told, "ack 1")
+
+    assert ["row 1", "flush", "shown 1", "state 0"] == play(told, script, show)[3:7]
 
 
 def test_the_next_round_is_worked_on_meanwhile_and_appends_nothing_before_its_turn():

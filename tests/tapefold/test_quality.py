@@ -3,15 +3,18 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from stored import empty, insert
 from weather import WeatherFold, climate, forecast, forecast_beat, ns, policy
 
 from sinks.migrate import migrate
 from sinks.tables import Tables
 from tapefold import quality
-from topics.catalog import FACT_CLIMATE, FACT_FORECAST, FACT_POLICY
+from topics.catalog import FACT_BAR, FACT_CLIMATE, FACT_FORECAST, FACT_POLICY
+from topics.codec import decode_fact, encode
 from topics.errors import Refused
 from topics.log import Record
+from topics.tws import TwsUnit
 
 SQL_DIR = Path(__file__).parents[2] / "clickhouse"
 
@@ -67,3 +70,14 @@ def test_a_dataset_that_no_rule_knows_is_refused(tables):
     """A wrong name must not look healthy, nor sick."""
     with pytest.raises(Refused, match="data_quality_rules"):
         quality.get_dataset_health(tables, "rumours", "2026-04-11")
+
+
+def test_a_day_on_which_tws_has_nothing_is_no_fault(tables):
+    """TWS itself said so for every unit of the day, at the last try; until then the day is RED."""
+    lines = (SQL_DIR.parent / "topics" / "examples" / f"{FACT_BAR}.jsonl").read_bytes().splitlines()
+    unit = next(fact for fact in map(decode_fact, lines) if isinstance(fact, TwsUnit))
+    failed = replace(unit, date="2026-07-03", status="failed", bars=0, received_ns=unit.received_ns - 1)
+    tries = [failed, replace(failed, status="complete", reason="no_data", received_ns=unit.received_ns)]
+    for number, (told, expected) in enumerate(zip(tries, ("RED", "GREEN"), strict=True)):
+        insert(tables, [Record(FACT_BAR, 0, number, 0, None, (), encode(told))])
+        assert expected == quality.get_dataset_health(tables, "curated_tws_1m_bars", "2026-07-03").status
