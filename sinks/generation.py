@@ -13,7 +13,7 @@ from topics.errors import Refused
 LIVE = "live"
 LIVE_DATABASE = "tapefold"
 DATABASE_PREFIX = "tapefold_gen_"
-SHARED = frozenset({"raw_records", "beat_log"})  # of the raw topics alone
+SHARED = frozenset({"raw_records", "beat_log", "annotations"})  # of the raw topics alone, or of no tape at all
 
 
 def database_of(generation: str) -> str:

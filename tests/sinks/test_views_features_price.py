@@ -125,11 +125,11 @@ def test_curated_minutes_known_at_a_time_are_those_of_a_fold_of_the_tape_cut_the
 
 def test_a_bar_that_came_later_moves_the_day_since_which_a_row_is_known(tables: Tables) -> None:
     """It changes what the row says of its session, an hour and more away; so the row may not claim to be older."""
-    hours = [FIRST, FIRST + 40, FIRST + 130, FIRST + 140]
+    hours = [FIRST, FIRST + 40, FIRST + 130, FIRST + 190]
     told = [telling(number, n, 100_000_000) for n, number in enumerate(hours)]
     bridge = telling(FIRST + 80, 9, 100_000_000, known_ns=ns("2026-04-11 09:00"))
     store(tables, told)
-    before = read(tables, "features_price_1m_v1")["SPY", 756_733, "TRADES", True, FIRST + 140]
+    before = read(tables, "features_price_1m_v1")["SPY", 756_733, "TRADES", True, FIRST + 190]
     insert(
         tables,
         [
@@ -137,9 +137,9 @@ def test_a_bar_that_came_later_moves_the_day_since_which_a_row_is_known(tables: 
             *records(BARS_TWS, WeatherFold().feed(FACT_BAR, bridge).told(BARS_TWS, decode_tws_minute)),
         ],
     )
-    after = read(tables, "features_price_1m_v1")["SPY", 756_733, "TRADES", True, FIRST + 140]
-    assert (10, told[-1].known_ns) == (before["minutes_since_open"], before["known_ns"])
-    assert (140, bridge.known_ns) == (after["minutes_since_open"], after["known_ns"])
+    after = read(tables, "features_price_1m_v1")["SPY", 756_733, "TRADES", True, FIRST + 190]
+    assert (60, told[-1].known_ns) == (before["minutes_since_open"], before["known_ns"])
+    assert (190, bridge.known_ns) == (after["minutes_since_open"], after["known_ns"])
 
 
 def test_a_symbol_of_a_station_sees_the_weather_that_was_known(tables: Tables) -> None:
