@@ -167,5 +167,5 @@ def test_topics_can_be_asked_at_once_after_they_were_created(log):
     """A broker that has just taken a topic may not lead its partitions yet: creating waits for that."""
     for _ in range(3):
         names = [f"t-{uuid.uuid4().hex[:8]}" for _ in range(20)]
-        log.create(dict.fromkeys(names, {}), 4)
+        log.create({name: {} for name in names}, 4)
         assert {Watermarks(0, 0)} == set(log.watermarks(names).values())
