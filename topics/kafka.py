@@ -11,7 +11,7 @@ from typing import Any
 
 import confluent_kafka
 from confluent_kafka import TopicCollection
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # its __init__ imports it
+from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import Message, NewTopic
 
 from topics.errors import BadRecord, TopicMismatch, Unavailable, Undelivered
@@ -77,20 +77,20 @@ class KafkaLog:
                     future.result()
                 except confluent_kafka.KafkaException as error:
                     raise Unavailable("the broker", f"topic {name!r} could not be created: {error}") from error
-            self._wait_for_leaders(admin, absent, partitions)
+            self._wait_for_leaders(absent)
         return absent
 
-    def _wait_for_leaders(self, admin: AdminClient, topics: Sequence[str], partitions: int) -> None:
+    def _wait_for_leaders(self, topics: Sequence[str]) -> None:
         """Return when every partition answers: one that was created a moment ago may have no leader yet."""
-        waiting = [confluent_kafka.TopicPartition(name, number) for name in topics for number in range(partitions)]
-        for _ in range(_LOOKS_MAX):
-            end = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-            answers = admin.list_offsets(dict.fromkeys(waiting, end))
-            waiting = [place for place, answer in answers.items() if answer.exception() is not None]
-            if not waiting:
+        for look in range(_LOOKS_MAX):
+            try:
+                self.watermarks(topics)
+            except Unavailable:
+                if look == _LOOKS_MAX - 1:
+                    raise
+                time.sleep(_POLL_S)
+            else:
                 return
-            time.sleep(_POLL_S)
-        raise Unavailable("the broker", f"{waiting[0].topic!r} partition {waiting[0].partition} has no leader")
 
     def partition_counts(self) -> dict[str, int]:
         """Topic -> number of partitions."""
