@@ -75,6 +75,7 @@ class TwsClient:
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._words: dict[int, tuple[int, str]] = {}
         self._last_error: tuple[int, str] | None = None
+        self._con_ids: dict[str, int] = {}
         # Whatever an event's handler raises, the library logs and drops: so these only put things down.
         self._ib.client.conn.hasData += self._put
         self._ib.client.conn.disconnected += self._ended
@@ -124,7 +125,9 @@ class TwsClient:
             self._hear(*chunk)
 
     async def contract_id(self, spec: Spec, timeout_s: float) -> tuple[int | None, Answer]:
-        """Interactive Brokers' id of a contract, or why there is none."""
+        """Interactive Brokers' id of a contract, asked for once in a connection; or why there is none."""
+        if spec.symbol in self._con_ids:
+            return self._con_ids[spec.symbol], Answer([])
         try:
             req_id = self._ib.client.getReqId() + 1  # of the request that comes next
             found = await asyncio.wait_for(self._ib.reqContractDetailsAsync(_contract(spec, None)), timeout_s)
@@ -136,7 +139,8 @@ class TwsClient:
         code, text = self._words.pop(req_id, (None, None))
         ids = {one.contract.conId for one in found if one.contract is not None}
         if len(ids) == 1:
-            return ids.pop(), Answer([])
+            self._con_ids[spec.symbol] = ids.pop()
+            return self._con_ids[spec.symbol], Answer([])
         if code is not None and text is not None:
             return None, Answer(None, tws_codes.reason_of(code, text) or "unknown_contract", code, text)
         return None, Answer(None, "unknown_contract", None, f"expected one contract for {spec.symbol}, were {len(ids)}")

@@ -85,7 +85,6 @@ class Fetcher:
         self._settings = settings
         self._now_ns, self._pause, self._line_up = now_ns, pause, line_up
         self._chance, self._flush, self._on_metric = chance, flush, on_metric
-        self._con_ids: dict[str, int] = {}
         self._slots = asyncio.Semaphore(settings.parallel_max)
 
     async def fetch(self, units: Sequence[Unit], results: dict[Unit, Fetched]) -> None:
@@ -140,12 +139,9 @@ class Fetcher:
     async def _ask(self, spec: Spec, unit: Unit, when: Interval) -> tuple[TwsRequest, Answer]:
         """One attempt: the contract's id, then the governor's leave, then the request."""
         now_ns = self._now_ns()
-        con_id = self._con_ids.get(unit.symbol)
+        con_id, answer = await self._client.contract_id(spec, self._settings.timeout_s)
         if con_id is None:
-            con_id, answer = await self._client.contract_id(spec, self._settings.timeout_s)
-            if con_id is None:
-                return plan.request(unit, when, now_ns=now_ns, con_id=None), answer
-            self._con_ids[unit.symbol] = con_id
+            return plan.request(unit, when, now_ns=now_ns, con_id=None), answer
         request = replace(
             plan.request(unit, when, now_ns=now_ns, con_id=con_id),
             sec_type=spec.sec_type,

@@ -229,8 +229,12 @@ class TwsService:
 
     async def _subscribe(self, client: TwsClient, spec: Spec) -> Answer:
         settings = self._settings
+        con_id, found = await client.contract_id(spec, settings.timeout_s)  # a bar's identity has it, live or not
+        if con_id is None:
+            return found
         request = TwsRequest(
             symbol=spec.symbol,
+            con_id=con_id,
             what_to_show=settings.what_to_show,
             bar_size=settings.bar_size,
             use_rth=settings.use_rth,
@@ -240,6 +244,7 @@ class TwsService:
             keep_up_to_date=True,
         )
         await self._governor_s_leave(request)
+        await self._line_up.wait()  # what is asked while the line is down is never answered
         try:
             req_id, first = client.live(spec, request)
             answer = await asyncio.wait_for(first, settings.timeout_s)

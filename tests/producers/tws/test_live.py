@@ -10,6 +10,7 @@ from tws_service import Recorded, S, settings, simulator, start
 from producers.beat import WallClock
 from producers.tws.keep import Keep
 from tapefold.simulators.tws.faults import Faults
+from tapefold.simulators.tws.world import con_id_of
 from topics.tws import TwsBar, TwsOutage, TwsUnit
 
 NOON = datetime(2025, 1, 13, 17, 0, 30, tzinfo=UTC).timestamp()
@@ -50,6 +51,7 @@ async def test_a_finished_bar_has_the_content_that_history_gives(tmp_path):
     answers = {(bar.symbol, bar.event_ns) for bar in bars if bar.told_by == "answer"}
     assert {"AAPL", "MSFT"} == {symbol for symbol, _ in answers}
     assert {False, True} == {bar.finished for bar in bars if bar.told_by == "update"}
+    assert {(one, con_id_of(one)) for one in ("AAPL", "MSFT")} == {(bar.symbol, bar.con_id) for bar in bars}
 
 
 @pytest.mark.parametrize("restored", [1101, 1102])
