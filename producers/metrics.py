@@ -14,8 +14,10 @@ MetricName = Literal[
     "rest.retry",
     "rest.breaker",  # too many failures: nothing is asked for a while
     "rest.failed",  # a round was given up; the next one comes in its time
+    "rest.incomplete",  # a final market's answers do not add up to its volume: asked for again
     "rest.refused",  # an answer says that asking again will not help
     "iem.answer",
+    "iem.stations",  # the list that IEM_STATIONS is held against
     "iem.backoff",  # the upstream is busy: nothing is asked for a while
     "iem.history",  # units of the past: done, left, given up
     "tws.connected",

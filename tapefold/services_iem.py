@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,11 @@ def run_iem(
         clock=clock,
         base_url=settings.iem_base_url,
     )
-    asyncio.run(_poll(parts, log.appender(), wiring.partitions_of(log), until_done=until_done))
+    checked = stations if settings.iem_check_stations else ()
+    asyncio.run(_poll(parts, log.appender(), wiring.partitions_of(log), until_done=until_done, checked=checked))
 
 
-async def _poll(parts: Parts, appender: Any, partitions: int, *, until_done: bool) -> None:
+async def _poll(parts: Parts, appender: Any, partitions: int, *, until_done: bool, checked: Sequence[str]) -> None:
     stop = wiring.stop_of_loop()
     logger = structlog.get_logger("iem")
     door = Door()
@@ -79,6 +81,8 @@ async def _poll(parts: Parts, appender: Any, partitions: int, *, until_done: boo
         on_metric=wiring.metrics_to_log("iem"),
     )
     try:
+        if checked:
+            await poller.check(checked, stop)
         await poller.run(stop, until_done=until_done)
     finally:
         await door.aclose()

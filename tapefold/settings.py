@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     )
     iem_poll_seconds: float = Field(120.0, gt=0, description="how often a run that may be out is asked for")
     iem_cli_poll_seconds: float = Field(300.0, gt=0, description="how often a station's climate reports are asked for")
+    iem_check_stations: bool = Field(True, description="hold IEM_STATIONS against IEM's own list at the start")
     iem_history_share: int = Field(4, ge=1, description="of so many requests one is for history while both wait")
     iem_lag_quantile: float = Field(0.99, gt=0, le=1, description="of the measured lags, for history")
     iem_lag_samples: int = Field(20, ge=1, description="arrivals that a lag needs to count as measured")

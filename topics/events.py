@@ -20,6 +20,7 @@ GapKind = Literal[
     "crash",  # the recorder died without a word; its successor found that out when it started
     "overflow",  # the exchange closed the subscription because we were slow (error 25)
     "channel_error",  # the exchange closed the subscription (error 10)
+    "incomplete",  # REST lists fewer trades of a final market than its volume says
 ]
 
 
@@ -115,7 +116,8 @@ class Fact(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", omit_d
 class Trade(Fact, frozen=True, kw_only=True, gc=False, tag="trade"):
     """One trade. Identity: `trade_id`. Material fields: ticker, id, time in ms, prices, size.
 
-    sid 0: told by REST, which has no subscriptions. extra: fields that no other names, as sent.
+    sid 0: told by REST, which has no subscriptions. extra: fields that no other names, as sent; and those that repeat
+    another in an older form (cents, seconds) where they do not say the same.
     """
 
     trade_id: str
@@ -129,7 +131,7 @@ class Trade(Fact, frozen=True, kw_only=True, gc=False, tag="trade"):
 
 
 class Tick(Fact, frozen=True, kw_only=True, gc=False, tag="tick"):
-    """One ticker frame. It has no sequence number: a lost one cannot be noticed."""
+    """One ticker frame. It has no sequence number: a lost one cannot be noticed. extra: as in Trade."""
 
     price_e6: Int64
     yes_bid_e6: Int64
@@ -142,32 +144,39 @@ class Tick(Fact, frozen=True, kw_only=True, gc=False, tag="tick"):
     dollar_volume: Int64 | None = None
     dollar_open_interest: Int64 | None = None
     market_id: str | None = None
+    extra: Raw = Raw(b"{}")
 
 
 class BookSnapshot(Fact, frozen=True, kw_only=True, gc=False, tag="snapshot"):
     """All resting bids of a market: (price_e6, size_e4) per side. Has no exchange time of its own.
 
-    event_by: `sid`, the latest exchange time of its subscription; `received` when there was none yet.
+    event_by: `sid`, the latest exchange time of its subscription; `received` when there was none yet. extra: as in Trade.
     """
 
     yes: tuple[tuple[Int64, Int64], ...] = ()
     no: tuple[tuple[Int64, Int64], ...] = ()
     event_by: Literal["sid", "received"]
     market_id: str | None = None
+    extra: Raw = Raw(b"{}")
 
 
 class BookDelta(Fact, frozen=True, kw_only=True, gc=False, tag="delta"):
-    """`delta_e4` is added to the resting size at (`side`, `price_e6`); a level at 0 is gone."""
+    """`delta_e4` is added to the resting size at (`side`, `price_e6`); a level at 0 is gone.
+
+    beyond_ns: what the frame's finer time says beyond `event_ns`, below a millisecond. extra: as in Trade.
+    """
 
     side: Side
     price_e6: Int64
     delta_e4: Int64
     event_by: Literal["exchange", "received"] = "exchange"
     market_id: str | None = None
+    beyond_ns: Int64 = 0
+    extra: Raw = Raw(b"{}")
 
 
 class Market(Fact, frozen=True, kw_only=True, gc=False, tag="market"):
-    """One lifecycle announcement. Times in seconds as sent; `terms` holds the rest of the frame, as sent."""
+    """One lifecycle announcement. Times in seconds as sent; `terms` holds the whole message, as sent. extra: as in Trade."""
 
     event_type: str
     open_ts: Int64 | None = None
@@ -177,6 +186,7 @@ class Market(Fact, frozen=True, kw_only=True, gc=False, tag="market"):
     result: str | None = None
     settlement_value_e6: Int64 | None = None
     terms: Raw = Raw(b"{}")
+    extra: Raw = Raw(b"{}")
 
 
 class Gap(Fact, frozen=True, kw_only=True, gc=False, tag="gap"):

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import random
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from producers.beat import Beater
+from producers.iem import network
 from producers.iem.ask import Ask
 from producers.iem.clock import Clock
 from producers.iem.history import History
@@ -19,6 +21,7 @@ from producers.publish import Outgoing, Publisher
 from topics.catalog import RAW_IEM_CLI, RAW_IEM_MOS
 from topics.errors import BadRecord
 from topics.log import Appender
+from topics.stations import StationUnresolved
 from topics.units import NS_PER_S
 
 SOURCES = {RAW_IEM_MOS: "iem.mos", RAW_IEM_CLI: "iem.cli"}
@@ -26,6 +29,7 @@ BEAT_NS = 10 * NS_PER_S
 LEASE_NS = 300 * NS_PER_S  # an answer may take a minute, and beats wait for it
 IDLE_NS = NS_PER_S
 _FLUSH_S = 120.0
+_CHECKS_MAX = 5
 
 
 class Gets(Protocol):
@@ -93,6 +97,28 @@ class Poller:
             if await self._slot(stop):
                 await self._ask(asked, of_history=turn == "history")
         self._bye()
+
+    async def check(self, stations: Sequence[str], stop: asyncio.Event) -> None:
+        """Hold the stations against IEM's own list, before anything is asked of them. Raises StationUnresolved.
+
+        A list that does not come after some attempts is told and not waited for: the live runs would be missed.
+        """
+        for _ in range(_CHECKS_MAX):
+            if not await self._slot(stop):
+                return
+            reply, problem = await self._door.get(self._parts.base_url.rstrip("/") + network.PATH)
+            unlisted = network.unlisted(reply, stations)
+            if unlisted:
+                raise StationUnresolved(
+                    f"IEM_STATIONS: expected stations of IEM's network NWSCLI, was {', '.join(unlisted)}; "
+                    "see STATION_OVERRIDES, or set IEM_CHECK_STATIONS=0 for stations without climate reports"
+                )
+            self._on_metric("iem.stations", status=reply.status, listed=unlisted is not None, problem=problem)
+            if unlisted is not None:
+                return
+            pause_s = self._parts.backoff.failed(0.0, self._rng.uniform(0.0, 1.0))
+            self._parts.throttle.hold(self._parts.clock.now_ns(), int(pause_s * NS_PER_S))
+        self._parts.backoff.failures = 0
 
     async def _slot(self, stop: asyncio.Event) -> bool:
         """Wait for a slot of the throttle; False when stopped meanwhile."""

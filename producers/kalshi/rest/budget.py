@@ -16,6 +16,7 @@ TOKENS_PER_S: dict[Tier, float] = {
     "prime": 4_800.0, "prestige": 12_000.0,
 }  # fmt: skip
 SHARE = 0.8  # of the tier's rate: the same account may trade
+BURST = 0.2  # of a second's tokens may be drawn at once: with `SHARE` no second ever sees more than the tier's rate
 RESERVE = 0.5  # of the bucket: backfill leaves it to the live loops, and they wait for nobody
 
 
@@ -24,7 +25,7 @@ class Budget:
 
     def __init__(self, tier: Tier, now_s: float) -> None:
         self._rate = TOKENS_PER_S[tier] * SHARE
-        self._full = max(self._rate, 2 * COST)
+        self._full = max(TOKENS_PER_S[tier] * BURST, 2 * COST)
         self._tokens = self._full
         self._at_s = now_s
 

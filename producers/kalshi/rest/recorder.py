@@ -15,18 +15,20 @@ import msgspec
 from producers.kalshi.rest import plan
 from producers.kalshi.rest.asker import Asker, Refusal
 from producers.kalshi.rest.door import Answer
-from producers.kalshi.rest.plan import Checkpoint, Cutoff
+from producers.kalshi.rest.plan import Checkpoint, Cutoff, Known
 from producers.metrics import OnMetric
 from producers.publish import Outgoing, Publisher
 from topics import catalog, stations
 from topics.domains import WEATHER_SERIES
 from topics.errors import Unavailable
+from topics.events import GapNotice
 from topics.log import Appender
 from topics.units import NS_PER_S
 
 SOURCE = "kalshi.rest"
 EDGE_CACHE_S = 15.0  # public answers may be this old: asking sooner brings the same
 KEEP_DONE_S = 30 * 86_400
+LACKING_MAX = 3  # times that a listing is asked for which cannot be all
 _FLUSH_S = 60.0
 _FORMS = (msgspec.MsgspecError, ValueError)
 
@@ -155,20 +157,50 @@ class Recorder:
         known = self.checkpoint.markets[ticker]
         pages = 0
         if not known.trades_final:
-            now_s, was_final = self._now_s(), known.final
-            answers = await self._asker.listing(plan.trades(ticker, known, self._cutoff, now_s), "backfill")
-            self._put(answers, ticker)
-            known.trades_to_s, known.trades_final = now_s, was_final
-            pages = len(answers)
+            pages = await self._trade(ticker, known)
             self._save()
         if known.final and not known.candles:
-            urls = plan.candles(ticker, known, self._cutoff)
-            self._put([await self._asker.get(url, "backfill") for url in urls], ticker)
+            await self._draw(ticker, known)
             known.candles = True
             self._save()
         elif known.status == "active":
             self._put([await self._asker.get(f"/markets/{ticker}/orderbook", "backfill")], ticker)
         self._on_metric("rest.backfill", market=ticker, pages=pages, done=known.done)
+
+    async def _trade(self, ticker: str, known: Known) -> int:
+        """The trades; of a final market all, again where they do not add up to its volume: a 200 alone proves nothing."""
+        final = known.final
+        for _ in range(LACKING_MAX if final else 1):
+            now_s = self._now_s()
+            answers = await self._asker.listing(plan.trades(ticker, known, self._cutoff, now_s), "backfill")
+            self._put(answers, ticker)
+            if not final or plan.adds_up(known, [answer.body for answer in answers]):
+                break
+            self._on_metric("rest.incomplete", market=ticker, what="trades", volume=known.volume)
+        else:
+            self._publisher.put(self._incomplete(ticker))
+            self._appender.flush(_FLUSH_S)
+        known.trades_to_s, known.trades_final = now_s, final
+        return len(answers)
+
+    async def _draw(self, ticker: str, known: Known) -> None:
+        """The candles of a final market, again where it traded and has none."""
+        urls = plan.candles(ticker, known, self._cutoff)
+        for _ in range(LACKING_MAX):
+            answers = [await self._asker.get(url, "backfill") for url in urls]
+            self._put(answers, ticker)
+            if not plan.lacks_candles(known, [answer.body for answer in answers]):
+                return
+            self._on_metric("rest.incomplete", market=ticker, what="candles", volume=known.volume)
+
+    def _incomplete(self, ticker: str) -> Outgoing:
+        """The exchange itself says that there were more trades than it lists."""
+        now_ns = self._now_ns()
+        gap = GapNotice(
+            source=SOURCE, conn=self._publisher.conn, sid=0, channel="trade", kind="incomplete", market_ticker=ticker,
+            from_seq=None, to_seq=None, clock_ns=now_ns,
+        )  # fmt: skip
+        return Outgoing(gap, ticker.encode("ascii"), now_ns)
 
     async def clean(self) -> None:
         """Outcomes of markets that closed: asked one by one, where they live now."""

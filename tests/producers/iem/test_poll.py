@@ -21,6 +21,7 @@ from topics.catalog import DEAD, RAW_IEM_CLI, RAW_IEM_MOS
 from topics.codec import decode_fact
 from topics.iem import scheduled
 from topics.log import MemoryLog
+from topics.stations import StationUnresolved
 from topics.units import NS_PER_DAY, NS_PER_HOUR
 from topics.weather import Climate, Forecast, ForecastRun
 
@@ -52,7 +53,7 @@ class StepClock(Clock):
         return 0.0
 
 
-def recorded(tmp_path, *, span_ns=None, live_h=None, faults=None, chances=None):
+def recorded(tmp_path, *, span_ns=None, live_h=None, faults=None, chances=None, check=()):
     """Run simulator and producer on one clock; returns records by topic, the simulator, the parts, metrics.
 
     live_h: watch for so many hours of the tape; None: history alone, until it is over.
@@ -90,10 +91,14 @@ def recorded(tmp_path, *, span_ns=None, live_h=None, faults=None, chances=None):
             rng=random.Random(1),
             on_metric=lambda name, **fields: metrics.append((name, fields)),
         )
-        await poller.run(clock.stop, until_done=live_h is None)
-        await door.aclose()
-        stop.set()
-        await server
+        try:
+            if check:
+                await poller.check(check, clock.stop)
+            await poller.run(clock.stop, until_done=live_h is None)
+        finally:
+            await door.aclose()
+            stop.set()
+            await server
         return simulator, parts
 
     simulator, parts = asyncio.run(main())
@@ -176,3 +181,20 @@ def test_history_goes_on_while_we_watch_and_we_watch_while_history_goes_on(tmp_p
     _, _, _, metrics = recorded(tmp_path, span_ns=(START - 9 * NS_PER_DAY, START - NS_PER_DAY), live_h=2)
     turns = [fields["history"] for name, fields in metrics if name == "iem.answer"]
     assert min(turns[:30].count(True), turns[:30].count(False)) >= 5
+
+
+def test_a_station_that_iem_does_not_list_is_a_named_error_before_anything_is_asked(tmp_path):
+    """The list is IEM's own; those that are on it pass."""
+    with pytest.raises(StationUnresolved, match="NWSCLI, was KXXX"):
+        recorded(tmp_path, check=["KMIA", "KXXX"])
+    _, simulator, _, metrics = recorded(tmp_path, check=["KMIA", "KNYC"])
+    assert 1 == simulator.counters.requests["/geojson/network.py"]
+    assert [True] == [fields["listed"] for name, fields in metrics if name == "iem.stations"]
+
+
+@pytest.mark.parametrize("kind", ["503", "empty", "truncate"])
+def test_a_list_that_does_not_come_is_told_and_not_waited_for(tmp_path, kind):
+    """Some attempts, each a line; an empty one is none. Then what was asked for is recorded all the same."""
+    _, simulator, _, metrics = recorded(tmp_path, check=["KMIA"], faults=Faults(((kind, 1.0),)))
+    assert [False] * 5 == [fields["listed"] for name, fields in metrics if name == "iem.stations"]
+    assert 5 == simulator.counters.requests["/geojson/network.py"]

@@ -22,7 +22,7 @@ from tapefold import wiring
 from tapefold.simulators.kalshi.archive import Archive
 from tapefold.simulators.kalshi.faults import RestFaults
 from tapefold.simulators.kalshi.running import running
-from topics.catalog import FACT_TRADE, H_STATUS, H_URL, RAW_KALSHI_REST
+from topics.catalog import FACT_TRADE, H_KIND, H_STATUS, H_URL, RAW_KALSHI_REST
 from topics.codec import decode_fact
 from topics.log import MemoryLog
 from topics.stations import StationUnresolved
@@ -166,6 +166,29 @@ def test_a_failed_page_leaves_nothing_of_its_listing(tmp_path, monkeypatch):
     assert IDS == sorted(trade.trade_id for trade in again.trades())
 
 
+def test_an_empty_answer_is_not_taken_for_no_trades(tmp_path):
+    """The market's own volume is the evidence: what does not add up is asked for again."""
+    bench = Bench(tmp_path)
+    rehearse(tmp_path, bench, faults=RestFaults((("empty", 0.3),)))
+    told = {trade.market_ticker for trade in bench.trades()}
+    assert told
+    for ticker in told:
+        assert len(TRADES[ticker]) == len({t.trade_id for t in bench.trades() if t.market_ticker == ticker})
+    assert bench.said("rest.incomplete")
+
+
+def test_trades_that_never_add_up_are_a_named_gap(tmp_path, monkeypatch):
+    """Three whole listings, then a row that says so; the market is done all the same."""
+    monkeypatch.setattr(Archive, "_traded", lambda *_: [])
+    bench = Bench(tmp_path)
+    checkpoint, _ = rehearse(tmp_path, bench)
+    assert all(known.done for known in checkpoint.markets.values())
+    gaps = [r for r in bench.records() if dict(r.headers)[H_KIND] == b"gap"]
+    traded = {ticker for ticker, listed in TRADES.items() if listed}
+    assert traded == {json.loads(gap.value)["market_ticker"] for gap in gaps}
+    assert {"incomplete"} == {json.loads(gap.value)["kind"] for gap in gaps}
+
+
 def test_a_dead_host_opens_the_breaker_and_ends_in_words(tmp_path):
     """The round is told as failed; the breaker's opening is a line of its own."""
     bench = Bench(tmp_path, threshold=3, open_s=0.01)
@@ -179,7 +202,7 @@ def test_the_stated_limit_is_never_exceeded(tmp_path):
     """The simulator's busiest second, at the pace of the basic tier."""
     bench = Bench(tmp_path, tier="basic")
     _, counters = rehearse(tmp_path, bench)
-    assert counters.rest_per_second_max <= 2 * 20  # the bucket's content at the start, and a second's tokens
+    assert counters.rest_per_second_max <= 20
 
 
 def test_an_unknown_weather_series_is_a_named_error_before_anything_is_asked(tmp_path):
