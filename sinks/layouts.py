@@ -42,6 +42,7 @@ LAYOUTS: dict[str, Layout] = {
         ("dollar_volume", "dollar_volume", columns.int64),
         ("dollar_open_interest", "dollar_open_interest", columns.int64),
         ("market_id", "market_id", columns.text),
+        ("extra", "extra", columns.json_raw),
         *_FACT,
     ),
     "market_events": (
@@ -53,6 +54,7 @@ LAYOUTS: dict[str, Layout] = {
         ("result", "result", columns.labels),
         ("settlement_value", "settlement_value_e6", columns.price),
         ("terms", "terms", columns.json_raw),
+        ("extra", "extra", columns.json_raw),
         *_FACT,
     ),
     "coverage": (

@@ -52,6 +52,7 @@ CREATE TABLE IF NOT EXISTS tapefold.market_ticks
     dollar_volume Nullable(Int64) COMMENT 'as sent; NULL: not told',
     dollar_open_interest Nullable(Int64) COMMENT 'as sent; NULL: not told',
     market_id Nullable(String) COMMENT 'the exchange\'s id of the market; NULL: not told',
+    extra String DEFAULT '{}' COMMENT 'fields that no other column names, JSON as sent' CODEC(ZSTD(3)),
     market_ticker String COMMENT 'Kalshi market',
     event_at DateTime64(9, 'UTC') COMMENT 'when it happened, by the exchange\'s clock' CODEC(Delta, ZSTD(1)),
     received_at DateTime64(9, 'UTC') COMMENT 'when our recorder received it' CODEC(Delta, ZSTD(1)),
@@ -66,13 +67,23 @@ CREATE TABLE IF NOT EXISTS tapefold.market_ticks
     cause_index UInt32 COMMENT 'place within the raw record',
     _topic LowCardinality(String) COMMENT 'topic of the record that brought this row',
     _partition UInt32 COMMENT 'partition of that record',
-    _offset UInt64 COMMENT 'offset of that record; a repeat stands at another offset' CODEC(Delta, ZSTD(1))
+    _offset UInt64 COMMENT 'offset of that record; a repeat stands at another offset' CODEC(Delta, ZSTD(1)),
+    _content UInt64 MATERIALIZED cityHash64(toString(tuple(
+        price, yes_bid, yes_ask, volume, open_interest, yes_bid_size, yes_ask_size, last_trade_size, dollar_volume,
+        dollar_open_interest, market_id, extra
+    ))) COMMENT 'what it says, as a hash',
+    _rank UInt256 MATERIALIZED bitNot(
+        bitShiftLeft(toUInt256(toUnixTimestamp64Nano(known_at)), 192)
+        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 16), 16)))), 64)
+        + bitShiftLeft(toUInt256(cause_partition), 48)
+        + toUInt256(cause_offset)
+    ) COMMENT 'the larger, the earlier the telling'
 )
-ENGINE = ReplacingMergeTree
+ENGINE = ReplacingMergeTree(_rank)
 PARTITION BY toYYYYMM(event_at)
-ORDER BY (market_ticker, event_at, cause_topic, cause_partition, cause_offset, cause_index)
+ORDER BY (market_ticker, event_at, _content)
 SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
-COMMENT 'Ticker frames: last price, best quotes, sizes';
+COMMENT 'Ticker frames: last price, best quotes, sizes; one told twice keeps its earliest telling';
 
 CREATE TABLE IF NOT EXISTS tapefold.market_events
 (
@@ -84,6 +95,7 @@ CREATE TABLE IF NOT EXISTS tapefold.market_events
     result LowCardinality(Nullable(String)) COMMENT 'outcome; NULL: not told',
     settlement_value Nullable(Decimal(18, 6)) COMMENT 'dollars per yes contract; NULL: not told',
     terms String COMMENT 'rest of the frame, JSON as sent' CODEC(ZSTD(3)),
+    extra String DEFAULT '{}' COMMENT 'fields that no other column names, JSON as sent' CODEC(ZSTD(3)),
     market_ticker String COMMENT 'Kalshi market',
     event_at DateTime64(9, 'UTC') COMMENT 'when it happened, by the exchange\'s clock' CODEC(Delta, ZSTD(1)),
     received_at DateTime64(9, 'UTC') COMMENT 'when our recorder received it' CODEC(Delta, ZSTD(1)),
@@ -98,13 +110,20 @@ CREATE TABLE IF NOT EXISTS tapefold.market_events
     cause_index UInt32 COMMENT 'place within the raw record',
     _topic LowCardinality(String) COMMENT 'topic of the record that brought this row',
     _partition UInt32 COMMENT 'partition of that record',
-    _offset UInt64 COMMENT 'offset of that record; a repeat stands at another offset' CODEC(Delta, ZSTD(1))
+    _offset UInt64 COMMENT 'offset of that record; a repeat stands at another offset' CODEC(Delta, ZSTD(1)),
+    _number String MATERIALIZED if(isNull(seq), concat(cause_topic, '/', toString(cause_partition), '/', toString(cause_offset), '/', toString(cause_index)), toString(seq))
+        COMMENT 'which one of its session: the same frame twice has one number; without numbers each is its own',
+    _rank UInt256 MATERIALIZED bitNot(
+        bitShiftLeft(toUInt256(toUnixTimestamp64Nano(known_at)), 192)
+        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 16), 16)))), 64)
+        + bitShiftLeft(toUInt256(cause_partition), 48)
+        + toUInt256(cause_offset)
+    ) COMMENT 'the larger, the earlier the telling'
 )
-ENGINE = ReplacingMergeTree
-PARTITION BY toYYYYMM(event_at)
-ORDER BY (market_ticker, event_at, cause_topic, cause_partition, cause_offset, cause_index)
+ENGINE = ReplacingMergeTree(_rank)
+ORDER BY (market_ticker, conn, sid, _number)
 SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
-COMMENT 'Lifecycle of markets as announced';
+COMMENT 'Lifecycle of markets as announced, by session; a frame that came twice keeps its earliest telling';
 
 CREATE TABLE IF NOT EXISTS tapefold.coverage
 (

@@ -57,6 +57,7 @@ CREATE VIEW IF NOT EXISTS tapefold_api.market_ticks
     dollar_volume Nullable(Int64) COMMENT 'as sent; NULL: not told',
     dollar_open_interest Nullable(Int64) COMMENT 'as sent; NULL: not told',
     market_id Nullable(String) COMMENT 'the exchange\'s id of the market; NULL: not told',
+    extra String COMMENT 'fields that no other column names, JSON as sent',
     event_at DateTime64(9, 'UTC') COMMENT 'when it happened, by the exchange\'s clock',
     received_at DateTime64(9, 'UTC') COMMENT 'when our recorder received it',
     known_at DateTime64(9, 'UTC') COMMENT 'first moment at which a decision may use it',
@@ -71,7 +72,7 @@ CREATE VIEW IF NOT EXISTS tapefold_api.market_ticks
 )
 COMMENT 'One row per ticker frame'
 AS SELECT market_ticker, price, yes_bid, yes_ask, yes_bid_size, yes_ask_size, last_trade_size, volume,
-    open_interest, dollar_volume, dollar_open_interest, market_id, event_at, received_at, known_at, known_by,
+    open_interest, dollar_volume, dollar_open_interest, market_id, extra, event_at, received_at, known_at, known_by,
     conn, sid, seq, cause_topic, cause_partition, cause_offset, cause_index
 FROM tapefold.market_ticks FINAL;
 
@@ -86,6 +87,7 @@ CREATE VIEW IF NOT EXISTS tapefold_api.market_events
     result LowCardinality(Nullable(String)) COMMENT 'outcome; NULL: not told',
     settlement_value Nullable(Decimal(18, 6)) COMMENT 'dollars per yes contract; NULL: not told',
     terms String COMMENT 'rest of the frame, JSON as sent',
+    extra String COMMENT 'fields that no other column names, JSON as sent',
     event_at DateTime64(9, 'UTC') COMMENT 'when it happened, by the exchange\'s clock',
     received_at DateTime64(9, 'UTC') COMMENT 'when our recorder received it',
     known_at DateTime64(9, 'UTC') COMMENT 'first moment at which a decision may use it',
@@ -100,7 +102,7 @@ CREATE VIEW IF NOT EXISTS tapefold_api.market_events
 )
 COMMENT 'One row per announcement'
 AS SELECT market_ticker, event_type, open_at, close_at, determination_at, settled_at, result, settlement_value,
-    terms, event_at, received_at, known_at, known_by, conn, sid, seq, cause_topic, cause_partition,
+    terms, extra, event_at, received_at, known_at, known_by, conn, sid, seq, cause_topic, cause_partition,
     cause_offset, cause_index
 FROM tapefold.market_events FINAL;
 
