@@ -1,4 +1,4 @@
-"""The webhook receiver: signed requests a second into Kafka, and honest senders beside 500 slow sockets.
+"""The webhook receiver: signed requests a second into Kafka, and honest senders beside 500 slow sockets and a body of 1 GiB.
 
     python benchmarks/webhook.py [--seconds 20] [--rate 1000]
 
@@ -34,6 +34,7 @@ def measure(process, name, plan, seed):
     print(
         f"{name:34} {said['per_second']:8,.0f} requests/s  p50 {said['p50_ms']:6.1f} ms  p99 {said['p99_ms']:6.1f} ms  "
         f"max {said['max_ms']:6.1f} ms  receiver {cpu_us:4.0f} us each  {said['answers']}"
+        + (f"  1 GiB body: {said['huge']}" if plan.huge_bytes else "")
     )
     return len(report.acknowledged)
 
@@ -53,7 +54,9 @@ def main():
         acknowledged = measure(process, "as fast as they go", most, 1)
         paced = Plan(scheme="standard", secret=SECRET, count=count, rate=options.rate, connections=50)
         acknowledged += measure(process, f"at {options.rate:,.0f} a second", paced, 2)
-        beside = Plan(scheme="standard", secret=SECRET, count=count // 10, rate=options.rate / 10, slow=500)
+        beside = Plan(
+            scheme="standard", secret=SECRET, count=count // 10, rate=options.rate / 10, slow=500, huge_bytes=1 << 30
+        )
         acknowledged += measure(process, "a tenth of it, and 500 slow sockets", beside, 3)
         process.stop()
         print(f"acknowledged {acknowledged}, on the log {len(stored(log))}")

@@ -19,6 +19,7 @@ _ANSWER_S = 15.0  # after which senders give up on an attempt
 _HEAD_BYTES_MAX = 65_536
 _CHUNK = b"x" * 65_536
 _DRIP_S = 1.0
+_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class Target(NamedTuple):
@@ -203,7 +204,8 @@ async def _deliver(
         report.answers[delivery.kind, status] += 1
         if 200 <= status < 300:  # noqa: PLR2004  # HTTP
             report.acknowledged.add(delivery.event_id)
-        if status not in {429, 500, 502, 503, 504, 408}:
+        refused = status >= 400 > EXPECTED[delivery.kind]  # noqa: PLR2004  # what should be taken is sent again
+        if not refused and status not in _AGAIN:
             repeated = attempt > 0 and status == 200  # noqa: PLR2004  # an earlier attempt was stored after all
             report.unexpected += status != EXPECTED[delivery.kind] and not repeated
             return
