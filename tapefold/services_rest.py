@@ -57,6 +57,7 @@ async def _record(
         now_ns=clock.now_ns,
         on_metric=on_metric,
         span=span,
+        page_limit=settings.max_page_size,
     )
     try:
         await recorder.run(

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     discovery_seconds: float = Field(300.0, gt=0)
 
     backfill_seconds: float = Field(300.0, gt=0, description="between two rounds of REST's backfill of trades")
+    max_page_size: int = Field(1_000, ge=1, le=1_000, description="items a page; fewer while a source is unstable")
     rest_tape: str = Field("", description="TAPE_NS:WALL_NS:SPEED, the clock of a simulator; empty: the wall")
     rest_tier: Literal["", "unsigned", "basic", "advanced", "expert", "premier", "paragon", "prime", "prestige"] = (
         Field("", description="the account's rate limit; empty: basic with a key, unsigned without")

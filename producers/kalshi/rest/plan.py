@@ -121,36 +121,36 @@ def cutoff_of(body: bytes) -> Cutoff:
     return Cutoff(_seconds(said.market_settled_ts), _seconds(said.trades_created_ts))
 
 
-def current_markets(series_ticker: str, now_s: int) -> Listing:
+def current_markets(series_ticker: str, now_s: int, *, limit: int = PAGE_LIMIT) -> Listing:
     """All markets of a series that are open, will open, or closed lately."""
     params: dict[str, str | int] = {
-        "series_ticker": series_ticker, "limit": PAGE_LIMIT, "min_close_ts": now_s - LOOK_BACK_S,
+        "series_ticker": series_ticker, "limit": limit, "min_close_ts": now_s - LOOK_BACK_S,
     }  # fmt: skip
     return Listing("/markets", "markets", params)
 
 
-def past_markets(series_ticker: str, from_s: int, to_s: int) -> tuple[Listing, Listing]:
+def past_markets(series_ticker: str, from_s: int, to_s: int, *, limit: int = PAGE_LIMIT) -> tuple[Listing, Listing]:
     """All markets of a series that closed in [from_s, to_s): the live part, and the historical one, which has no filter."""
     live: dict[str, str | int] = {
-        "series_ticker": series_ticker, "limit": PAGE_LIMIT, "min_close_ts": from_s, "max_close_ts": to_s,
+        "series_ticker": series_ticker, "limit": limit, "min_close_ts": from_s, "max_close_ts": to_s,
     }  # fmt: skip
-    old: dict[str, str | int] = {"series_ticker": series_ticker, "limit": PAGE_LIMIT}
+    old: dict[str, str | int] = {"series_ticker": series_ticker, "limit": limit}
     return Listing("/markets", "markets", live), Listing("/historical/markets", "markets", old)
 
 
-def events(series_ticker: str, min_close_s: int) -> Listing:
+def events(series_ticker: str, min_close_s: int, *, limit: int = EVENTS_LIMIT) -> Listing:
     """The events of a series whose markets close after `min_close_s`."""
     params: dict[str, str | int] = {
-        "series_ticker": series_ticker, "limit": EVENTS_LIMIT, "min_close_ts": min_close_s,
+        "series_ticker": series_ticker, "limit": min(limit, EVENTS_LIMIT), "min_close_ts": min_close_s,
     }  # fmt: skip
     return Listing("/events", "events", params)
 
 
-def trades(ticker: str, known: Known, cutoff: Cutoff, now_s: int) -> Listing:
+def trades(ticker: str, known: Known, cutoff: Cutoff, now_s: int, *, limit: int = PAGE_LIMIT) -> Listing:
     """The trades of a market since the last ones; all of them when there are none yet, or no more will come."""
     from_s = known.open_s if known.trades_to_s is None or known.final else known.trades_to_s - OVERLAP_S
     path = "/historical/trades" if known.close_s < cutoff.trades_s else "/markets/trades"
-    params: dict[str, str | int] = {"ticker": ticker, "limit": PAGE_LIMIT, "min_ts": max(0, from_s), "max_ts": now_s}
+    params: dict[str, str | int] = {"ticker": ticker, "limit": limit, "min_ts": max(0, from_s), "max_ts": now_s}
     return Listing(path, "trades", params)
 
 

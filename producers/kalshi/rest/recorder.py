@@ -41,7 +41,7 @@ class Span(NamedTuple):
 
 
 class Recorder:
-    """Records some series. path: of the checkpoint. span: of the past to fetch, None for none."""
+    """Records some series. path: of the checkpoint. span: of the past to fetch, None for none. page_limit: items a page."""
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Recorder:
         now_ns: Callable[[], int],
         on_metric: OnMetric,
         span: Span | None = None,
+        page_limit: int = plan.PAGE_LIMIT,
     ) -> None:
         self._asker = asker
         self._publisher = publisher
@@ -63,6 +64,7 @@ class Recorder:
         self._now_ns = now_ns
         self._on_metric = on_metric
         self._span = span
+        self._limit = page_limit
         self._cutoff = Cutoff()
         self.checkpoint = _read(path)
 
@@ -119,10 +121,12 @@ class Recorder:
                 self._put([answer], series_ticker)
                 self._check_station(series_ticker, answer.body)
                 self._put(
-                    await self._asker.listing(plan.events(series_ticker, now_s - plan.LOOK_BACK_S), "live"),
+                    await self._asker.listing(
+                        plan.events(series_ticker, now_s - plan.LOOK_BACK_S, limit=self._limit), "live"
+                    ),
                     series_ticker,
                 )
-                pages = await self._asker.listing(plan.current_markets(series_ticker, now_s), "live")
+                pages = await self._asker.listing(plan.current_markets(series_ticker, now_s, limit=self._limit), "live")
                 new = self._take_markets(series_ticker, pages)
                 known = [k for k in self.checkpoint.markets.values() if k.series_ticker == series_ticker]
                 self._on_metric(
@@ -135,12 +139,14 @@ class Recorder:
         span = self._span
         assert span is not None
         for series_ticker in self._with_older_names():
-            for listing in plan.past_markets(series_ticker, *span):
+            for listing in plan.past_markets(series_ticker, *span, limit=self._limit):
                 with self._refusals("history", series_ticker):
                     pages = await self._asker.listing(listing, "backfill")
                     self._take_markets(series_ticker, pages, span)
             with self._refusals("history", series_ticker):
-                pages = await self._asker.listing(plan.events(series_ticker, span.from_s), "backfill")
+                pages = await self._asker.listing(
+                    plan.events(series_ticker, span.from_s, limit=self._limit), "backfill"
+                )
                 self._put(pages, series_ticker)
         self._save()
 
@@ -172,7 +178,9 @@ class Recorder:
         final = known.final
         for _ in range(LACKING_MAX if final else 1):
             now_s = self._now_s()
-            answers = await self._asker.listing(plan.trades(ticker, known, self._cutoff, now_s), "backfill")
+            answers = await self._asker.listing(
+                plan.trades(ticker, known, self._cutoff, now_s, limit=self._limit), "backfill"
+            )
             self._put(answers, ticker)
             if not final or plan.adds_up(known, [answer.body for answer in answers]):
                 break

@@ -67,7 +67,8 @@ class Simulator:
             ("/geojson/network.py", self._network),
             ("/api/1/network/NWSCLI.json", self._network),
         ]
-        return Starlette(routes=[Route(path, self._faulty(path, handler)) for path, handler in routes])
+        answers = [Route(path, self._faulty(path, handler)) for path, handler in routes]
+        return Starlette(routes=[*answers, Route("/health", _health)])
 
     def _faulty(self, path: str, handler: Handler) -> Handler:
         async def answer(request: Request) -> Response:
@@ -201,6 +202,10 @@ class Simulator:
             from_ns, to_ns = _time(f"{around}-01-01"), _time(f"{around + 1}-01-04")
         found = self._holdings.products(station, from_ns, min(to_ns, now_ns + 1))
         return [one for one in found if one.out_ns <= now_ns]
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
 
 
 def _time(text: str) -> int:

@@ -131,6 +131,8 @@ class _Door:
         path, _, query = request.path.partition("?")
         if path == SOCKET_PATH:
             return self._refusal(connection, request)
+        if path == "/health":
+            return _json(connection, 200, b'{"status":"ok"}')
         if KEY_HEADER in request.headers and (refusal := self._unsigned(connection, request, path)) is not None:
             return refusal
         return _json(connection, *self._rest.reply(path, query))

@@ -56,7 +56,7 @@ class Bench:
         outputs = ingest(RAW_KALSHI_REST, 0, 1, self.records())
         return [decode_fact(output.value) for output in outputs if output.topic == FACT_TRADE]
 
-    async def run(self, url, *, series=("KXHIGHNY",), span=DAY, signer=None):
+    async def run(self, url, *, series=("KXHIGHNY",), span=DAY, signer=None, **over):
         """One round of everything; the checkpoint afterwards."""
         door = Door(f"{url}/trade-api/v2", now_ns=wiring.now_ns, signer=signer)
         budget = Budget(self.tier, time.monotonic())
@@ -66,8 +66,9 @@ class Bench:
             appender, topic=RAW_KALSHI_REST, partitions=2, source="kalshi.rest", conn="t", clock="wall"
         )
         recorder = Recorder(
-            asker, publisher, appender, series, path=self.path, now_ns=wiring.now_ns, on_metric=self._metric, span=span
-        )
+            asker, publisher, appender, series,
+            path=self.path, now_ns=wiring.now_ns, on_metric=self._metric, span=span, **over,
+        )  # fmt: skip
         try:
             await recorder.run(asyncio.Event(), discovery_s=60, backfill_s=60, until_done=True)
         finally:
@@ -149,11 +150,11 @@ def test_storms_are_ridden_out_and_told(tmp_path):
     assert {"HTTP 429", "HTTP 503"} <= {fields["said"][:8] for fields in bench.said("rest.retry")}
 
 
-def test_a_failed_page_leaves_nothing_of_its_listing(tmp_path, monkeypatch):
+def test_a_failed_page_leaves_nothing_of_its_listing(tmp_path):
     """Pages that break off are refused: the bad page stands as evidence, none of the good ones is taken for the whole."""
-    monkeypatch.setattr("producers.kalshi.rest.plan.PAGE_LIMIT", 100)
     bench = Bench(tmp_path)
-    rehearse(tmp_path, bench, faults=RestFaults((("truncate", 0.3),)))
+    rehearse(tmp_path, bench, faults=RestFaults((("truncate", 0.3),)), page_limit=100)
+    assert any(b"limit=100&" in dict(record.headers)[H_URL] for record in bench.records())
     told = {trade.market_ticker: [] for trade in bench.trades()}
     for trade in bench.trades():
         told[trade.market_ticker].append(trade.trade_id)

@@ -259,3 +259,9 @@ def test_reports_of_the_days_of_the_clock_change_are_whole_climate_days(day):
     told = [fact for fact in facts(RAW_IEM_CLI, answer.content, path) if isinstance(fact, Climate) and fact.day == day]
     assert ["preliminary", "final"] == [fact.report for fact in told]
     assert told[1].issued_ns >= ask.NS_PER_DAY + told[0].issued_ns - 16 * NS_PER_HOUR
+
+
+def test_its_health_is_asked_apart_from_its_faults():
+    """A source that answers nothing else is still there."""
+    (answer,), counters = asked(Hand(RUN), "/health", faults=Faults(scenario=always("503")))
+    assert (200, {"status": "ok"}, 0) == (answer.status_code, answer.json(), counters.requests.total())
