@@ -81,7 +81,7 @@ def test_trades_are_exactly_typed(tables: Tables, make: Any) -> None:
 
 
 def test_a_fact_told_again_at_another_offset_is_one_row(tables: Tables, make: Any) -> None:
-    """Ticks and lifecycle events are told apart by their cause."""
+    """Ticks are told apart by their content, whoever tells them; lifecycle events by their number in their session."""
     numbers = {
         "price_e6": 480_000,
         "yes_bid_e6": 1,
@@ -90,11 +90,12 @@ def test_a_fact_told_again_at_another_offset_is_one_row(tables: Tables, make: An
         "open_interest_e4": 4,
     }
     tick = Tick(**make.fact(seq=None, **numbers))
-    other = Tick(**make.fact(seq=None, cause=make.cause(index=1), **numbers))
+    again = Tick(**make.fact(seq=None, cause=make.cause(index=1), known_ns=tick.known_ns + 1, **numbers))
+    other = Tick(**make.fact(seq=None, cause=make.cause(index=2), **numbers | {"price_e6": 490_000}))
     event = Market(**make.fact(event_type="created"))
-    insert(tables, *(make.record("fact.tick", each, offset) for offset, each in enumerate([tick, other, tick])))
+    insert(tables, *(make.record("fact.tick", each, offset) for offset, each in enumerate([again, tick, other, again])))
     insert(tables, *(make.record("fact.market", event, offset) for offset in (10, 11)))
-    assert [(0,), (1,)] == read(tables, "cause_index", "market_ticks")
+    assert [(0,), (2,)] == read(tables, "cause_index", "market_ticks")
     assert [("created", "{}")] == read(tables, "event_type, terms", "market_events")
 
 

@@ -60,7 +60,7 @@ KEYS = {
     "books": "market_ticker, conn, sid, seq, kind",
     "gaps": "market_ticker, row_id",
     "trades": "market_ticker, trade_id",
-    "market_events": "market_ticker, event_at, cause_topic, cause_partition, cause_offset, cause_index",
+    "market_events": "market_ticker, conn, sid, seq",
 }
 
 
