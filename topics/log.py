@@ -154,8 +154,8 @@ class Reader(Protocol):
     def read(self, records_max: int, timeout_s: float) -> list[Record]:
         """Up to `records_max` records, in order per partition; empty when none came in `timeout_s`."""
 
-    def read_stretches(self, records_max: int, timeout_s: float) -> list[Stretch]:
-        """As `read`, column by column; none is empty."""
+    def read_stretches(self, records_max: int, timeout_s: float, *, bare: bool = False) -> list[Stretch]:
+        """As `read`, column by column; none is empty. bare: stamps, keys and headers may be left out, as empty columns."""
 
     def close(self) -> None:
         """Let go of the partitions."""
@@ -330,8 +330,8 @@ class MemoryReader:
                 self._positions[topic, number] = part[-1].next_offset
         return records
 
-    def read_stretches(self, records_max: int, timeout_s: float) -> list[Stretch]:
-        """As `read`, column by column."""
+    def read_stretches(self, records_max: int, timeout_s: float, *, bare: bool = False) -> list[Stretch]:  # noqa: ARG002
+        """As `read`, column by column; nothing is left out, for nothing is gained by it here."""
         return stretches_of(self.read(records_max, timeout_s))
 
     def close(self) -> None:

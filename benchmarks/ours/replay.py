@@ -16,6 +16,7 @@ from workload import PARTITIONS, Checksum
 
 from stream_processors.ingest import WATERMARK_TOPICS
 from stream_processors.replay import Part
+from tapefold import wiring
 from tapefold.replay.pace import Leg, cut_to_end, stretches
 from tapefold.replay.workers import fold
 from topics.catalog import BARS_1M
@@ -25,6 +26,7 @@ from topics.kafka import KafkaLog
 
 def work(connection, bootstrap: str, own: tuple[int, ...]) -> None:
     """Fold the partitions `own` of the fact topics; sends when it began and ended, and what its bars add up to."""
+    wiring.prefer_throughput()  # as the command's workers do
     log = KafkaLog(bootstrap)
     cut = {place: offsets for place, offsets in cut_to_end(log, WATERMARK_TOPICS).items() if place[1] in own}
     part = Part(own, PARTITIONS)

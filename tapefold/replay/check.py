@@ -11,6 +11,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from sinks import generations
+from sinks.generation import LIVE, database_of
 from sinks.rows import FOLDED_TABLES
 from sinks.tables import Tables
 from tapefold import progress, wiring
@@ -80,17 +82,22 @@ class Replay:
         self._settings, self._state_dir, self._log, self._store = parts
         if request.check and set(request.topics) not in (set(workers.EVERYTHING), set(FOLD_TOPICS)):
             raise Refused("--check: expected all raw topics or all fact topics, for rows depend on every one of them")
+        if request.generation == LIVE:
+            raise Refused(f"--generation: expected another than {LIVE}, which the agents fold")
         self._request = request
         self._say = say
-        self._database = workers.database_of(request.generation or _DEFAULT_GENERATION)
+        self._generation = request.generation or _DEFAULT_GENERATION
+        self._database = database_of(self._generation)
         tables = compare.tables_of(self._store)
         of_facts = request.topics[0] in FOLD_TOPICS
-        self._tables = [table for table in tables if not of_facts or table.name in FOLDED_TABLES]
+        self._filled = [name for name in generations.tables_of(self._store) if not of_facts or name in FOLDED_TABLES]
+        self._tables = [table for table in tables if table.name in self._filled]
 
     def run(self) -> Report:
         """Replay into a generation, and compare it with the live tables if asked. Raises Refused, Unavailable."""
         store, request = self._store, self._request
-        compare.create(store, self._database, self._tables)
+        generations.drop(store, self._generation)
+        generations.create(store, self._generation)
         begun_s = time.monotonic()
         cut = pace.cut_to_end(self._log, request.topics)
         if request.check:
@@ -116,7 +123,7 @@ class Replay:
         finally:
             fold.close()
             if request.generation is None:
-                compare.drop(store, self._database)
+                generations.drop(store, self._generation)
 
     def _folded(self, fold: Workers, cut: Cut) -> Counts:
         """Fold the tape leg by leg, and say which offsets come at which pace."""
@@ -136,7 +143,7 @@ class Replay:
             self._state_dir,
             wiring.partitions_of(self._log),
             database=self._database,
-            tables=[table.name for table in self._tables],
+            tables=self._filled,
         )
 
     def _checked(self, fold: Workers, cut: Cut) -> tuple[_Found, int]:

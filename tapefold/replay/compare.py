@@ -79,19 +79,6 @@ def tables_of(store: Tables) -> list[Table]:
     return tables
 
 
-def create(store: Tables, database: str, tables: Sequence[Table]) -> None:
-    """Empty tables for a generation; an earlier one of the same name goes."""
-    store.command(f"DROP DATABASE IF EXISTS {database} SYNC")
-    store.command(f"CREATE DATABASE {database}")
-    for table in tables:
-        store.command(f"CREATE TABLE {database}.{table.name} AS {DATABASE}.{table.name}")
-
-
-def drop(store: Tables, database: str) -> None:
-    """Take a generation away."""
-    store.command(f"DROP DATABASE IF EXISTS {database} SYNC")
-
-
 def count(store: Tables, database: str, table: Table, window: Window = EVERYTHING) -> tuple[int, str]:
     """Distinct rows of a table, and a hash of their content that no order changes."""
     ((rows, content),) = store.query_rows(

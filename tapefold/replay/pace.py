@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from topics.catalog import H_RECEIVED_NS, RAW_TOPICS
+from topics.catalog import FACT_POLICY, H_RECEIVED_NS, RAW_TOPICS
 from topics.errors import Unavailable
 from topics.kafka import KafkaLog
 from topics.log import Log, Reader, Record, Stretch, TopicPartition, stretches_of
@@ -20,6 +20,8 @@ PACED_RECORDS_MAX = 1_000  # at a recorded pace little is due at a time
 STILL_S = 60.0  # a partition that brings nothing for so long, before its cut, will not
 _READ_WAIT_S = 0.2
 _PAUSE_S = 0.05
+
+WHOLE = frozenset({*RAW_TOPICS, FACT_POLICY})  # of which more than offset and value is wanted
 
 Cut = Mapping[TopicPartition, tuple[int, int]]  # the offsets [first, next) of each partition
 Window = tuple[int | None, int | None]  # times [from, to) in nanoseconds, None: open
@@ -124,9 +126,10 @@ def stretches(log: Log, leg: Leg) -> Iterator[Stretch]:
 def _at_once(log: Log, wanted: Cut) -> Iterator[Stretch]:
     left = {partition: offsets[1] for partition, offsets in wanted.items()}
     reader = log.reader({partition: offsets[0] for partition, offsets in wanted.items()})
+    bare = not any(topic in WHOLE for topic, _ in wanted)
     still_s = time.monotonic()
     while left:
-        read = reader.read_stretches(READ_RECORDS_MAX, _READ_WAIT_S)
+        read = reader.read_stretches(READ_RECORDS_MAX, _READ_WAIT_S, bare=bare)
         if read:
             still_s = time.monotonic()
         elif time.monotonic() - still_s > STILL_S:

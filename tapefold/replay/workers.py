@@ -6,7 +6,6 @@ tables of a generation: a database of its own with the same tables.
 
 import multiprocessing
 import os
-import re
 import time
 from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
@@ -27,7 +26,6 @@ from topics.catalog import BY_NAME, CODE_VERSION, FACT_BOOK, FACT_POLICY, FOLD_T
 from topics.errors import Refused, TapefoldError
 from topics.log import Record, Stretch
 
-GENERATION_PREFIX = "tapefold_gen_"
 FLUSH_ROWS_MAX = 50_000  # as the sink: one block of ClickHouse
 FLUSH_PACED_S = 1.0  # at a recorded pace rows can be queried so long after they were made
 WORKERS_MAX = 8
@@ -75,13 +73,6 @@ def topics_of(text: str | None) -> tuple[str, ...]:
             f"--topics: expected raw, facts, or names of raw topics or of fact topics ({known}), was {text!r}"
         )
     return named if named[0] in FOLD_TOPICS else (*named, FACT_POLICY)
-
-
-def database_of(generation: str) -> str:
-    """The database of a generation. Raises Refused for a name that is none."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", generation):
-        raise Refused(f"--generation: expected letters a-z, digits and _, at most 41, was {generation!r}")
-    return GENERATION_PREFIX + generation
 
 
 class Workers:
@@ -137,6 +128,7 @@ def tasks(
 
 
 def _work(connection: Connection, task: Task) -> None:
+    wiring.prefer_throughput()
     domains.override(stations.overrides(task.settings.station_overrides))  # as in every process of the live stack
     log = wiring.open_log(task.settings, task.state_dir)
     tables = wiring.open_tables(task.settings, task.state_dir)

@@ -6,7 +6,7 @@ import pytest
 import tape
 from stored import empty, insert, store
 
-from sinks import rows
+from sinks import generations, rows
 from sinks.migrate import migrate
 from sinks.tables import Tables
 from stream_processors.replay import Part
@@ -25,7 +25,7 @@ def live(store_url):
     empty(opened)
     made = tape.tape(3)
     store(opened, made)
-    compare.create(opened, DATABASE, compare.tables_of(opened))
+    generations.create(opened, "test")
     parts = [Part([number], made.partitions) for number in range(made.partitions)]
     outputs = []
     for start in range(0, max(map(len, made.logs)), 50):
@@ -37,7 +37,7 @@ def live(store_url):
         if table in {each.name for each in compare.tables_of(opened)}:
             opened.insert_arrow(table, arrow, f"{table}:gen", database=DATABASE)
     yield opened
-    compare.drop(opened, DATABASE)
+    generations.drop(opened, "test")
     empty(opened)
     opened.close()
 

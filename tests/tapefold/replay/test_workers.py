@@ -1,4 +1,4 @@
-"""What the workers of a replay are asked for: topics by kind, generations by name."""
+"""What the workers of a replay are asked for: topics by kind."""
 
 import pytest
 
@@ -15,11 +15,3 @@ def test_topics_are_named_by_kind_or_one_by_one():
     for wrong in ("nonsense", "raw.kalshi.ws,fact.trade", ","):
         with pytest.raises(Refused, match="--topics: expected raw, facts"):
             workers.topics_of(wrong)
-
-
-def test_a_generation_is_a_name():
-    """It becomes part of a database's name, so it must be one."""
-    assert "tapefold_gen_a1" == workers.database_of("a1")
-    for wrong in ("", "A", "a;DROP", "a" * 50):
-        with pytest.raises(Refused, match="--generation"):
-            workers.database_of(wrong)
