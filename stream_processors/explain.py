@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from stream_processors.ingest import BEATS_TO
 from stream_processors.replay import Part
+from topics.asof import AsofForecast, SettlementLabel
 from topics.catalog import BARS_1M, BOOKS, FACT_GAP, FOLD_TOPICS, GAPS, RAW_KALSHI_WS
 from topics.codec import decode_bar, decode_book_top, decode_fact, decode_gap_row
 from topics.domains import domain_of
@@ -20,7 +21,7 @@ from topics.units import NS_PER_MINUTE, NS_PER_MS, minute_of
 Row = Bar | BookTop | GapRow
 _DECODE: dict[str, Callable[[bytes], Row]] = {BARS_1M: decode_bar, BOOKS: decode_book_top, GAPS: decode_gap_row}
 _BOOK = "orderbook_delta"
-Role = Literal["trade", "quote", "snapshot", "deltas", "frame", "gap", "repair"]
+Role = Literal["trade", "quote", "snapshot", "deltas", "frame", "gap", "repair", "forecast", "report", "outcome"]
 
 
 class Input(Struct, frozen=True, kw_only=True):
@@ -48,7 +49,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     """row: made again from the inputs, None when they do not give it. known_ns: when the row was known."""
 
     row_id: str
-    row: Row | None
+    row: Row | AsofForecast | SettlementLabel | None
     inputs: list[Input]
     not_chosen: list[Input]
     too_late: list[Input]

@@ -74,7 +74,10 @@ def replay(  # noqa: PLR0917  # each is a flag
 
 @app.command()
 def explain(
-    row_id: Annotated[str, typer.Argument(metavar="ROW_ID", help="Column row_id of bars_1m, books or gaps.")],
+    row_id: Annotated[
+        str,
+        typer.Argument(metavar="ROW_ID", help="Column row_id of bars_1m, books, gaps, mos_asof or settlement_labels."),
+    ],
     as_json: Annotated[
         bool, typer.Option("--json", help="For programs: times in ns, prices in e6, sizes in e4.")
     ] = False,

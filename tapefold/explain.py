@@ -1,42 +1,43 @@
 """`tapefold explain ROW_ID`: a row of the store, its inputs on the log, and whether they give the same row again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sinks import columns
 from sinks.columns import Column
 from sinks.rows import layout_of
 from sinks.tables import Tables
+from stream_processors import explain_weather
 from stream_processors.explain import Input, Tellings, explain
-from topics.catalog import H_CLOCK, H_CONN, H_KIND, H_RECEIVED_NS, RAW_KALSHI_WS
-from topics.codec import encode
+from stream_processors.explain_weather import StationTellings
+from tapefold.explain_weather import tellings_of
+from tapefold.records import raw_records
+from topics.asof import ClimateValue
+from topics.catalog import RAW_KALSHI_WS
 from topics.errors import Refused
-from topics.events import BeatNotice
-from topics.log import Record, TopicPartition
+from topics.events import Cause
 
 # Tables whose rows have an id: what it begins with -> the table. A new kind of row adds a line here and a case in
-# `stream_processors.explain`.
-TABLES = {"bar:": "bars_1m", "book:": "books", "gap:": "gaps"}
-_MARKETS_MAX = 8  # whose tellings are kept for the next row: rows are mostly explained market by market
+# `stream_processors.explain` or `explain_weather`.
+TABLES = {
+    "bar:": "bars_1m",
+    "book:": "books",
+    "gap:": "gaps",
+    "asof:": "mos_asof",
+    "label:": "settlement_labels",
+}
+_KEPT_MAX = 8  # tellings kept for the next row: rows are mostly explained market by market, and day by day
 
-_RECORDS = """
-SELECT _topic, _partition, _offset, _key, mapKeys(_headers), mapValues(_headers), value
-FROM tapefold_api.raw_records
-WHERE _key = {ticker:String} OR (_topic, _partition, _offset) IN (
-    SELECT cause_topic, cause_partition, cause_offset FROM tapefold.trades WHERE market_ticker = {ticker:String}
-    UNION DISTINCT
-    SELECT cause_topic, cause_partition, cause_offset FROM tapefold.market_events WHERE market_ticker = {ticker:String}
-)
-ORDER BY _topic, _partition, _offset
-"""
-_BEATS = """
-SELECT source, conn, _partition, max(toUnixTimestamp64Nano(clock_at)), argMax(lease_ns, _offset), max(bye),
-    max(_offset), max(toUnixTimestamp64Nano(known_at))
-FROM tapefold.beat_log WHERE _topic = {topic:String} GROUP BY source, conn, _partition ORDER BY max(_offset)
+_MARKET = """
+SELECT _topic, _partition, _offset FROM tapefold_api.raw_records WHERE _key = {ticker:String}
+UNION DISTINCT
+SELECT cause_topic, cause_partition, cause_offset FROM tapefold.trades WHERE market_ticker = {ticker:String}
+UNION DISTINCT
+SELECT cause_topic, cause_partition, cause_offset FROM tapefold.market_events WHERE market_ticker = {ticker:String}
 """
 
 
@@ -58,12 +59,12 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Explainer:
-    """Explains rows of one store. It keeps the tellings of the markets asked last."""
+    """Explains rows of one store. It keeps the tellings of the markets, and of the stations' days, asked last."""
 
     def __init__(self, tables: Tables, partitions: int) -> None:
         self._tables = tables
         self._partitions = partitions
-        self._tellings: dict[str, Tellings] = {}
+        self._kept: dict[tuple[str, ...], Tellings | StationTellings] = {}
 
     def explain(self, row_id: str) -> Answer:
         """Explain one row. Raises Refused when the store has no such row."""
@@ -73,9 +74,14 @@ class Explainer:
                 f"ROW_ID: expected one that begins with {', '.join(TABLES)}, was {row_id!r}; see column row_id"
             )
         stored = self._stored(table, row_id)
-        explanation = explain(self._of(stored["market_ticker"]), row_id)
+        tellings = self._of(table, stored)
+        explanation = (
+            explain(tellings, row_id) if isinstance(tellings, Tellings) else explain_weather.explain(tellings, row_id)
+        )
         again = (
-            {name: attrgetter(field)(explanation.row) for name, field, _ in layout_of(table)} if explanation.row else {}
+            {name: _plain(attrgetter(field)(explanation.row)) for name, field, _ in layout_of(table)}
+            if explanation.row
+            else {}
         )
         differs = {name: (value, again.get(name)) for name, value in stored.items() if value != again.get(name)}
         return Answer(
@@ -100,43 +106,28 @@ class Explainer:
             raise Refused(f"{row_id}: no such row in {table}; see its column row_id")
         return dict(zip((name for name, _, _ in layout), answer[0], strict=True))
 
-    def _of(self, market_ticker: str) -> Tellings:
-        tellings = self._tellings.pop(market_ticker, None)
+    def _of(self, table: str, row: dict[str, Any]) -> Tellings | StationTellings:
+        ticker = row.get("market_ticker")
+        key = (table, row["station"], row["target_date_local"]) if ticker is None else (ticker,)
+        tellings = self._kept.pop(key, None)
         if tellings is None:
-            tellings = Tellings(market_ticker, self._partitions, self._records(market_ticker))
-        self._tellings[market_ticker] = tellings
-        if len(self._tellings) > _MARKETS_MAX:
-            del self._tellings[next(iter(self._tellings))]
+            tellings = self._told(table, row, ticker)
+        self._kept[key] = tellings
+        if len(self._kept) > _KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
         return tellings
 
-    def _records(self, market_ticker: str) -> Mapping[TopicPartition, list[Record]]:
-        """The market's records from bronze, and the last beat of each connection on each partition."""
-        records: dict[TopicPartition, list[Record]] = {}
-        for topic, number, offset, key, names, values, value in self._tables.query_rows(
-            _RECORDS, {"ticker": market_ticker}
-        ).rows:
-            headers = tuple((name, _bytes(text)) for name, text in zip(names, values, strict=True))
-            record = Record(topic, number, offset, 0, None if key is None else _bytes(key), headers, _bytes(value))
-            records.setdefault((topic, number), []).append(record)
-        for source, conn, number, clock_ns, lease_ns, bye, offset, known_ns in self._tables.query_rows(
-            _BEATS, {"topic": RAW_KALSHI_WS}
-        ).rows:
-            notice = BeatNotice(source=source, conn=conn, clock_ns=clock_ns, lease_ns=lease_ns, bye=bye)
-            headers = (
-                (H_KIND, b"beat"),
-                (H_CONN, conn.encode()),
-                (H_RECEIVED_NS, b"%d" % known_ns),
-                (H_CLOCK, b"wall"),  # says nothing here: a beat is no fact
-            )
-            record = Record(RAW_KALSHI_WS, number, offset, 0, None, headers, encode(notice))
-            records.setdefault((RAW_KALSHI_WS, number), []).append(record)
-        return records
+    def _told(self, table: str, row: dict[str, Any], ticker: str | None) -> Tellings | StationTellings:
+        if ticker is None:
+            return tellings_of(self._tables, table, row, self._partitions)
+        records = raw_records(self._tables, _MARKET, {"ticker": ticker}, beats_of=RAW_KALSHI_WS)
+        return Tellings(ticker, self._partitions, records)
 
 
 def partitions_of(tables: Tables) -> int:
     """How many partitions the raw topic has: a beat goes to each. Raises Refused when nothing is stored."""
     ((partitions,),) = tables.query_rows(
-        "SELECT uniqExact(_partition) FROM tapefold.beat_log WHERE _topic = {topic:String}", {"topic": RAW_KALSHI_WS}
+        "SELECT max(width) FROM (SELECT uniqExact(_partition) AS width FROM tapefold.beat_log GROUP BY _topic)"
     ).rows
     if not partitions:
         raise Refused("no beat is stored, so nothing can be explained; run `tapefold demo` or `tapefold up` first")
@@ -147,11 +138,24 @@ _UNITS: dict[Column, str] = {
     columns.price: "toInt64({} * 1000000)",
     columns.size: "toInt64({} * 10000)",
     columns.time_ns: "toUnixTimestamp64Nano({})",
+    columns.day: "toString({})",
+    columns.places: "arrayMap(p -> (p.1, p.2, p.3, p.4), {})",
+    columns.reports: "arrayMap(r -> (toUnixTimestamp64Nano(r.1), toUnixTimestamp64Nano(r.2), r.3, r.4, r.5, r.6, r.7, r.8, r.9,"
+    " r.10), {})",
 }
 
 
-def _bytes(value: str | bytes) -> bytes:
-    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+def _plain(value: Any) -> Any:
+    """A value as the store answers: sequences as lists, structs as flat tuples."""
+    match value:
+        case tuple():
+            return [_plain(each) for each in value]
+        case Cause():
+            return structs.astuple(value)
+        case ClimateValue():
+            *fields, cause = structs.astuple(value)
+            return (*fields, *structs.astuple(cause))
+    return value
 
 
 def as_json(answer: Answer) -> bytes:

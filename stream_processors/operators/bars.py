@@ -6,7 +6,8 @@ session that stood (trusted, and heard of past the minute's end) and had started
 has passed its end; a fact that comes later revises it. Minutes without trades lie between the market's first and last
 timed fact, or run to its close where the close was announced.
 
-rev = 2 x (distinct (trade, known_ns) pairs + quote changes folded and quotes fixed, of all sessions counted) + closed.
+rev = 2 x (2^20 x (pairs + changes) + pairs) + closed. pairs: distinct (trade, known_ns); changes: of quotes, folded and fixed, in
+all sessions. As many facts, but other ones, make another revision.
 """
 
 from bisect import bisect_right
@@ -19,10 +20,10 @@ from topics.events import Bar, Cause, KnownBy, Trade
 from topics.units import NS_PER_MINUTE, NS_PER_MS
 
 EMPTY_MINUTES_MAX = 44_640  # 31 days: no market is silent longer and still open; past it a time stamp is nonsense
-
 SESSIONS_MAX = 64  # quotes of older sessions are let go: each reconnect makes a new one, closed bars keep their quote
 
 _MS_PER_S = 1_000
+_PAIRS_MAX = 1 << 20
 _KNOWN_BY: tuple[KnownBy, ...] = ("observed", "modelled", "assumed")
 _RANK: dict[str, int] = {name: rank for rank, name in enumerate(_KNOWN_BY)}
 
@@ -363,7 +364,7 @@ def bar(market_ticker: str, market: Market, minute: int, state: Minute) -> Bar:
     opened, closing = state.open_key, state.close_key
     return Bar(
         row_id=f"bar:{market_ticker}:{minute}",
-        rev=2 * (state.pairs + changes) + state.closed,
+        rev=2 * ((state.pairs + changes) * _PAIRS_MAX + state.pairs) + state.closed,
         market_ticker=market_ticker,
         minute_ns=minute_ns,
         open_e6=None if opened is None else state.trades[opened[1]][1],

@@ -84,7 +84,7 @@ def test_a_bar_closes_when_the_watermark_passes_its_end():
     assert not fold.bars()[0].closed
     fold.feed(FACT_MARKET, beat(at(1, 1)))
     assert (True, at(1)) == (fold.bars()[0].closed, fold.bars()[0].known_ns)
-    assert 2 * 1 + 1 == fold.bars()[0].rev
+    assert 2 * (2**20 + 1) + 1 == fold.bars()[0].rev
 
 
 def test_minutes_without_trades_have_no_prices():
@@ -118,7 +118,7 @@ def test_a_late_trade_revises_a_closed_bar():
     before = fold.bars()[0]
     fold.feed(FACT_TRADE, trade("late", at(0, 50), 700_000, known_ns=at(7), received_ns=at(7)))
     bar = fold.bars()[0]
-    assert (before.rev + 2, True, 700_000, at(7)) == (bar.rev, bar.closed, bar.close_e6, bar.known_ns)
+    assert (before.rev + 2 * (2**20 + 1), True, 700_000, at(7)) == (bar.rev, bar.closed, bar.close_e6, bar.known_ns)
 
 
 def test_a_second_copy_of_a_trade_changes_no_bar():

@@ -1,0 +1,178 @@
+"""Explain for as-of rows and labels: what they are made of, what came too late, and the same rows again."""
+
+import random
+from pathlib import Path
+
+import pytest
+from stored import empty, insert
+
+from sinks.migrate import migrate
+from sinks.tables import Tables
+from stream_processors import explain_weather
+from stream_processors.explain_weather import StationTellings
+from stream_processors.replay import Part
+from tapefold import stations
+from tapefold.explain import Explainer, as_json, as_text
+from tapefold.explain_weather import policies, records_of
+from tapefold.payloads import records
+from tapefold.payloads.sources import SOURCES
+from tapefold.simulators.iem import wire
+from tapefold.simulators.iem.generated import Chances, Generated
+from topics.catalog import FACT_POLICY, RAW_IEM_CLI, RAW_IEM_MOS
+from topics.codec import encode
+from topics.log import MemoryLog, Record
+from topics.policies import SHIPPED
+from topics.units import NS_PER_DAY, NS_PER_S
+
+MIGRATIONS = Path(__file__).parents[2] / "clickhouse" / "migrations"
+START_NS = 1_772_841_600 * NS_PER_S  # 2026-03-07 00:00Z; the clocks change the day after
+NOW_NS = START_NS + 100 * NS_PER_DAY
+STATIONS, MODELS, PARTITIONS = ("KMIA", "KNYC"), ("GFS", "NBS"), 2
+WORLD = Generated(STATIONS, seed=7, chances=Chances(missing=0.2, duplicate=0.2, conflict=0.2, correction=0.5))
+
+
+def recorded(folder, days):
+    """The raw records of all runs and reports of some days, each in an answer of its own, loaded from files."""
+    end_ns = START_NS + days * NS_PER_DAY
+    for name in ("mos", "cli"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for station in STATIONS:
+        for number, run in enumerate(
+            run for model in MODELS for run in WORLD.runs(station, model, START_NS - NS_PER_DAY, end_ns)
+        ):
+            (folder / "mos" / f"{station}-{number:04}.csv").write_text(wire.mos_csv(run.rows))
+        for number, report in enumerate(WORLD.products(station, START_NS, end_ns)):
+            (folder / "cli" / f"{station}-{number:04}.json").write_text(wire.cli_json([report], "2026-06-01T00:00:00Z"))
+    log = MemoryLog()
+    log.create({RAW_IEM_MOS: {}, RAW_IEM_CLI: {}}, PARTITIONS)
+    for source in ("iem.mos", "iem.cli"):
+        records.load(
+            source, SOURCES[source], [folder / source.rpartition(".")[2]], "test", appender=log.appender(),
+            partitions=PARTITIONS, now_ns=lambda: NOW_NS,
+        )  # fmt: skip
+    marks = log.watermarks([RAW_IEM_MOS, RAW_IEM_CLI])
+    found = {place: [] for place in marks}
+    reader = log.reader(dict.fromkeys(marks, 0))
+    while read := reader.read(10_000, 0):
+        for record in read:
+            found[record.topic, record.partition].append(record)
+    return found
+
+
+def fill(tables, raw):
+    """Fold the records and insert bronze, facts and rows."""
+    part = Part(range(PARTITIONS), PARTITIONS)
+    outputs = []
+    for number in range(PARTITIONS):
+        told = [(place, encode(policy)) for place, policy in enumerate(SHIPPED)]
+        outputs += part.facts(FACT_POLICY, number, told)
+        outputs += [Record(FACT_POLICY, number, place, 0, None, (), value) for place, value in told]
+    for (topic, number), batch in raw.items():
+        outputs += part.raw(topic, number, batch)
+    insert(tables, [record for batch in raw.values() for record in batch] + outputs)
+
+
+def opened(store_url, folder, days):
+    """A migrated store that holds so many days."""
+    tables = Tables(store_url)
+    migrate(tables, MIGRATIONS, lambda: 0)
+    empty(tables)
+    stations.publish(tables)
+    raw = recorded(folder, days)
+    fill(tables, raw)
+    return tables
+
+
+@pytest.fixture(scope="module")
+def filled(store_url, tmp_path_factory):
+    """Three days."""
+    tables = opened(store_url, tmp_path_factory.mktemp("weather"), 3)
+    yield tables
+    empty(tables)
+    tables.close()
+
+
+def ids(tables, table, where="1"):
+    """Rows of a table."""
+    return [
+        row for (row,) in tables.query_rows(f"SELECT row_id FROM tapefold.{table} FINAL WHERE {where} ORDER BY 1").rows
+    ]
+
+
+def test_policies_come_back_from_the_store_as_they_stood_on_the_log(filled):
+    """Every word of them, or rows would be made again by other rules."""
+    assert sorted(SHIPPED, key=lambda policy: policy.policy_id) == policies(filled)
+
+
+def test_every_row_is_made_again_from_its_inputs(filled):
+    """Chosen and missing, as-of rows and labels: identical in every column."""
+    explainer = Explainer(filled, PARTITIONS)
+    for table in ("mos_asof", "settlement_labels"):
+        rows = ids(filled, table)
+        assert len(rows) >= 6
+        for row_id in rows:
+            answer = explainer.explain(row_id)
+            assert answer.identical, (row_id, answer.differs)
+            if answer.stored["missing_reason"] is None:
+                assert answer.inputs
+                assert all(each.lead_ns >= 0 for each in answer.inputs)
+
+
+def test_what_was_not_chosen_and_what_came_too_late_is_said(filled):
+    """Older runs, runs that were not known yet, reports that the venue's check ignores; as text and as JSON."""
+    explainer = Explainer(filled, PARTITIONS)
+    answers = [explainer.explain(row_id) for row_id in ids(filled, "mos_asof", "missing_reason IS NULL")]
+    assert any("of an older run" in each.why for answer in answers for each in answer.not_chosen)
+    assert any("after the as-of time" in each.why for answer in answers for each in answer.too_late)
+    labels = [explainer.explain(row_id) for row_id in ids(filled, "settlement_labels", "label_f IS NOT NULL")]
+    assert any("issued before the day was over" in each.why for label in labels for each in label.not_chosen)
+    assert all("the last final report issued by the venue's check" in as_text(label, str) for label in labels)
+    assert b'"role": "forecast"' in as_json(answers[0])
+
+
+def without(raw, places):
+    """The records without those at some places."""
+    return {place: [r for r in batch if (r.topic, r.partition, r.offset) not in places] for place, batch in raw.items()}
+
+
+def changed_by_the_loss_of_its_inputs(tables, answer):
+    """Whether the row is another one, or none, without the records of any one of its inputs."""
+    raw = records_of(tables, answer.table, answer.stored)
+    told = list(SHIPPED) if answer.table == "mos_asof" else []
+
+    def made(records):
+        return explain_weather.explain(
+            StationTellings(answer.stored["station"], PARTITIONS, records, told), answer.row_id
+        )
+
+    row = made(raw).row
+    lost = {(each.topic, each.partition, each.offset) for each in answer.inputs}
+    return row is not None and all(made(without(raw, {place})).row != row for place in lost)
+
+
+def test_a_row_owes_something_to_each_of_its_inputs(filled):
+    """Without the chosen run, or the chosen report, it is another row."""
+    explainer = Explainer(filled, PARTITIONS)
+    rng = random.Random(2)
+    chosen = rng.sample(ids(filled, "mos_asof", "missing_reason IS NULL"), 5)
+    for row_id in [*chosen, *rng.sample(ids(filled, "settlement_labels", "label_f IS NOT NULL"), 3)]:
+        assert changed_by_the_loss_of_its_inputs(filled, explainer.explain(row_id)), row_id
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_a_thousand_random_rows_are_made_again_and_owe_something_to_each_input(store_url, tmp_path):
+    """Of forty days: as-of rows and labels, identical; each chosen run and each chosen report matters."""
+    tables = opened(store_url, tmp_path, 40)
+    rows = [*ids(tables, "mos_asof"), *ids(tables, "settlement_labels")]
+    explainer = Explainer(tables, PARTITIONS)
+    owed = 0
+    for row_id in random.Random(4).sample(rows, 1_000):
+        answer = explainer.explain(row_id)
+        assert answer.identical, (row_id, answer.differs)
+        if answer.inputs:
+            owed += 1
+            assert changed_by_the_loss_of_its_inputs(tables, answer), row_id
+    assert owed > 150
+    empty(tables)
+    tables.close()
