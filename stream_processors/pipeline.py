@@ -104,6 +104,7 @@ class Batch:
         self._partition = partition
         self._partitions = partitions
         self._touched: dict[str, dict[int, bool]] = {}
+        self._quoted: dict[str, int] = {}  # market -> the first minute of which a quote changed
         self._outputs: list[Output] = []
 
     def fold(self, values: Iterable[tuple[int, bytes | None]]) -> list[Output]:
@@ -216,6 +217,7 @@ class Batch:
         market = self._market_state(market_ticker)
         self._touched.setdefault(market_ticker, {}).update(dict.fromkeys(output.minutes, True))
         for quote in output.quotes.values():
+            self._quoted[market_ticker] = min(quote.minute, self._quoted.get(market_ticker, quote.minute))
             point = bars.Point(
                 quote.minute,
                 quote.changes,
@@ -259,7 +261,12 @@ class Batch:
             self._close(clock, market_ticker, now, heard)
 
     def _widen(self, market_ticker: str, market: bars.Market, touched: dict[int, bool], heard: bars.Heard) -> None:
-        """Let the market's life reach all touched minutes; close those that lie before what has closed."""
+        """Let the market's life reach all touched minutes; close those that lie before what has closed.
+
+        An open minute shows the quote as it stands, so that one of that minute or of an earlier one changes it.
+        """
+        if (quoted := self._quoted.get(market_ticker)) is not None:
+            touched.update((minute, True) for minute in market.open if minute >= quoted)
         for minute in sorted(touched):
             for earlier in bars.span(market, minute):
                 bars.close_early(market, earlier, heard, self._minute_state(market_ticker, earlier))
@@ -268,6 +275,8 @@ class Batch:
             state = self._minute_state(market_ticker, minute)
             if market.closed_to is not None and minute < market.closed_to and not state.closed:
                 bars.close_early(market, minute, heard, state)
+            if not state.closed:
+                market.open[minute] = True
 
     def _close(self, clock: watermark.State, market_ticker: str, watermark_ns: int, heard: bars.Heard) -> None:
         market = self._market_state(market_ticker)
@@ -278,6 +287,7 @@ class Batch:
         touched = self._touched.setdefault(market_ticker, {})
         for minute in bars.close_minutes(market, watermark_ns, heard, minutes):
             touched[minute] = True
+            market.open.pop(minute, None)
         if bars.needs_watermark(market):
             late = any(session.late_from is not None for session in market.sessions.values())
             clock.open_markets[market_ticker] = late

@@ -63,7 +63,7 @@ class Market(Struct, array_like=True):
     """first, last: minutes of the first and last timed fact. closed_to: minutes before it are closed.
 
     close_minute: first minute after the announced close; close_known_ns: when the announcement was known.
-    evicted: changes of sessions that were let go; revisions count them on, so that none falls.
+    evicted: changes of sessions that were let go; revisions count them on, so that none falls. open: minutes that have a row.
     """
 
     first: int | None = None
@@ -73,6 +73,7 @@ class Market(Struct, array_like=True):
     close_known_ns: int = -1
     evicted: int = 0
     sessions: dict[str, Session] = field(default_factory=dict)
+    open: dict[int, bool] = field(default_factory=dict)
 
 
 # (ms, yes_e6, no_e6, size_e4, known_ns, cause, known rank)
@@ -243,8 +244,7 @@ def add_point(market: Market, session: str, conn: str, order: tuple[int, int], p
 
 def _evict(market: Market, keep: str) -> None:
     """Let the session go that has been silent longest; what it counted counts on."""
-    others = [key for key in market.sessions if key != keep]
-    oldest = min(others, key=lambda key: market.sessions[key].points[-1].minute)
+    oldest = min(market.sessions.keys() - {keep}, key=lambda key: (market.sessions[key].points[-1].minute, key))
     market.evicted += market.sessions.pop(oldest).points[-1].changes + 1
 
 

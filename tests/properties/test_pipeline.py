@@ -93,6 +93,27 @@ def test_cuts_crashes_and_redelivery_do_not_change_the_final_rows(data, seed):
     assert [] == retold(agents.outputs)
 
 
+@settings(max_examples=50, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 50))
+def test_the_order_of_the_topics_does_not_change_what_open_bars_show(data, seed):
+    """Nobody beats, so nothing closes: the rows of all minutes, quotes among them, are those of any other order."""
+    made = tape.tape(seed, steps=60, minutes=3)
+    for number, log in enumerate(made.logs):
+        kept = [record for record in log if dict(record.headers)["kind"] != b"beat"]
+        made.logs[number] = [record._replace(offset=offset) for offset, record in enumerate(kept)]
+    agents = Agents(made)
+    for number, log in enumerate(made.logs):
+        agents.ingest(number, len(log))
+    left = [lane for lane, values in agents.facts.items() if values]
+    while left:
+        lane = data.draw(st.sampled_from(left))
+        agents.fold(lane, data.draw(st.integers(1, 80)))
+        left = [each for each in left if agents.folded[each] < len(agents.facts[each])]
+    rows = agents.drain()
+    assert tape.fold(made) == rows
+    assert not any(bar.closed for bar in rows["bars.1m"].values())
+
+
 def retold(outputs):
     """Rows that stand under one revision with two contents: none, whoever died behind which rows."""
     told = {}
