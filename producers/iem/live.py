@@ -93,7 +93,7 @@ class Live:
 
     def _proceed(self, question: _Question, *, whole: bool, now_ns: int) -> None:
         if question.whole:
-            question.done = True
+            question.done = whole or now_ns - question.ask.from_ns > HORIZON_NS
         elif whole:
             question.whole = True
             question.due_ns = now_ns + RECHECK_NS

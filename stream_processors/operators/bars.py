@@ -186,8 +186,8 @@ def _again(state: Minute, trade: Trade, before: Seen) -> Conflict | None:
     )
 
 
-def _order(known_ns: int, cause: Cause) -> tuple[int, str, int, int]:
-    return (known_ns, cause.topic, cause.partition, cause.offset)
+def _order(known_ns: int, cause: Cause) -> tuple[int, str, int, int, int]:
+    return (known_ns, cause.topic, cause.partition, cause.offset, cause.index)
 
 
 def _same_time(one_ms: int, other_ms: int) -> bool:
