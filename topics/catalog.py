@@ -11,7 +11,7 @@ import msgspec
 CODE_VERSION = "0.1.0"  # stamped on refusals: the code that refused
 SCHEMA_VERSION = 1  # of every value written by this code; stamped in the `schema` header
 
-# Names of raw topics have at most 16 bytes: the store ranks several tellings of a trade by them (clickhouse/0003).
+# Names of raw topics differ in their first 13 bytes: the store ranks several tellings of a fact by them (clickhouse/0003).
 RAW_KALSHI_WS = "raw.kalshi.ws"
 RAW_KALSHI_REST = "raw.kalshi.rest"
 RAW_TWS = "raw.tws"

@@ -24,13 +24,14 @@ CREATE TABLE IF NOT EXISTS tapefold.trades
     _topic LowCardinality(String) COMMENT 'topic of the record that brought this row',
     _partition UInt32 COMMENT 'partition of that record',
     _offset UInt64 COMMENT 'offset of that record; a repeat stands at another offset' CODEC(Delta, ZSTD(1)),
-    -- ReplacingMergeTree keeps the largest version, the winner is the smallest (known_at, topic, partition, offset):
-    -- the four side by side in 8 + 16 + 2 + 6 bytes, all bits turned. A test holds topic names to 16 bytes.
+    -- ReplacingMergeTree keeps the largest version, the winner is the smallest (known_at, topic, partition, offset,
+    -- index): the five side by side in 8 + 13 + 2 + 6 + 3 bytes, all bits turned. A test holds raw topics apart by 13 bytes.
     _rank UInt256 MATERIALIZED bitNot(
         bitShiftLeft(toUInt256(toUnixTimestamp64Nano(known_at)), 192)
-        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 16), 16)))), 64)
-        + bitShiftLeft(toUInt256(cause_partition), 48)
-        + toUInt256(cause_offset)
+        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 13), 16)))), 64)
+        + bitShiftLeft(toUInt256(cause_partition), 72)
+        + bitShiftLeft(toUInt256(cause_offset), 24)
+        + toUInt256(cause_index)
     ) COMMENT 'the larger, the earlier the telling'
 )
 ENGINE = ReplacingMergeTree(_rank)
@@ -74,9 +75,10 @@ CREATE TABLE IF NOT EXISTS tapefold.market_ticks
     ))) COMMENT 'what it says, as a hash',
     _rank UInt256 MATERIALIZED bitNot(
         bitShiftLeft(toUInt256(toUnixTimestamp64Nano(known_at)), 192)
-        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 16), 16)))), 64)
-        + bitShiftLeft(toUInt256(cause_partition), 48)
-        + toUInt256(cause_offset)
+        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 13), 16)))), 64)
+        + bitShiftLeft(toUInt256(cause_partition), 72)
+        + bitShiftLeft(toUInt256(cause_offset), 24)
+        + toUInt256(cause_index)
     ) COMMENT 'the larger, the earlier the telling'
 )
 ENGINE = ReplacingMergeTree(_rank)
@@ -115,9 +117,10 @@ CREATE TABLE IF NOT EXISTS tapefold.market_events
         COMMENT 'which one of its session: the same frame twice has one number; without numbers each is its own',
     _rank UInt256 MATERIALIZED bitNot(
         bitShiftLeft(toUInt256(toUnixTimestamp64Nano(known_at)), 192)
-        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 16), 16)))), 64)
-        + bitShiftLeft(toUInt256(cause_partition), 48)
-        + toUInt256(cause_offset)
+        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 13), 16)))), 64)
+        + bitShiftLeft(toUInt256(cause_partition), 72)
+        + bitShiftLeft(toUInt256(cause_offset), 24)
+        + toUInt256(cause_index)
     ) COMMENT 'the larger, the earlier the telling'
 )
 ENGINE = ReplacingMergeTree(_rank)

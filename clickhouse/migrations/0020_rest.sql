@@ -47,12 +47,13 @@ CREATE TABLE IF NOT EXISTS tapefold.market_terms
     _topic LowCardinality(String) COMMENT 'topic of the record that brought this row',
     _partition UInt32 COMMENT 'partition of that record',
     _offset UInt64 COMMENT 'offset of that record; a repeat stands at another offset' CODEC(Delta, ZSTD(1)),
-    -- the winner is the smallest (known_at, topic, partition, offset), as in 0003: ReplacingMergeTree keeps the largest
+    -- the winner is the smallest (known_at, topic, partition, offset, index), as in 0003: ReplacingMergeTree keeps the largest
     _rank UInt256 MATERIALIZED bitNot(
         bitShiftLeft(toUInt256(toUnixTimestamp64Nano(known_at)), 192)
-        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 16), 16)))), 64)
-        + bitShiftLeft(toUInt256(cause_partition), 48)
-        + toUInt256(cause_offset)
+        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 13), 16)))), 64)
+        + bitShiftLeft(toUInt256(cause_partition), 72)
+        + bitShiftLeft(toUInt256(cause_offset), 24)
+        + toUInt256(cause_index)
     ) COMMENT 'the larger, the earlier the telling'
 )
 ENGINE = ReplacingMergeTree(_rank)
@@ -87,12 +88,13 @@ CREATE TABLE IF NOT EXISTS tapefold.market_polls
     _topic LowCardinality(String) COMMENT 'topic of the record that brought this row',
     _partition UInt32 COMMENT 'partition of that record',
     _offset UInt64 COMMENT 'offset of that record; a repeat stands at another offset' CODEC(Delta, ZSTD(1)),
-    -- the winner is the smallest (known_at, topic, partition, offset), as in 0003: ReplacingMergeTree keeps the largest
+    -- the winner is the smallest (known_at, topic, partition, offset, index), as in 0003: ReplacingMergeTree keeps the largest
     _rank UInt256 MATERIALIZED bitNot(
         bitShiftLeft(toUInt256(toUnixTimestamp64Nano(known_at)), 192)
-        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 16), 16)))), 64)
-        + bitShiftLeft(toUInt256(cause_partition), 48)
-        + toUInt256(cause_offset)
+        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 13), 16)))), 64)
+        + bitShiftLeft(toUInt256(cause_partition), 72)
+        + bitShiftLeft(toUInt256(cause_offset), 24)
+        + toUInt256(cause_index)
     ) COMMENT 'the larger, the earlier the telling'
 )
 ENGINE = ReplacingMergeTree(_rank)
@@ -126,12 +128,13 @@ CREATE TABLE IF NOT EXISTS tapefold.settlements
     _topic LowCardinality(String) COMMENT 'topic of the record that brought this row',
     _partition UInt32 COMMENT 'partition of that record',
     _offset UInt64 COMMENT 'offset of that record; a repeat stands at another offset' CODEC(Delta, ZSTD(1)),
-    -- the winner is the smallest (known_at, topic, partition, offset), as in 0003: ReplacingMergeTree keeps the largest
+    -- the winner is the smallest (known_at, topic, partition, offset, index), as in 0003: ReplacingMergeTree keeps the largest
     _rank UInt256 MATERIALIZED bitNot(
         bitShiftLeft(toUInt256(toUnixTimestamp64Nano(known_at)), 192)
-        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 16), 16)))), 64)
-        + bitShiftLeft(toUInt256(cause_partition), 48)
-        + toUInt256(cause_offset)
+        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 13), 16)))), 64)
+        + bitShiftLeft(toUInt256(cause_partition), 72)
+        + bitShiftLeft(toUInt256(cause_offset), 24)
+        + toUInt256(cause_index)
     ) COMMENT 'the larger, the earlier the telling'
 )
 ENGINE = ReplacingMergeTree(_rank)
@@ -167,12 +170,13 @@ CREATE TABLE IF NOT EXISTS tapefold.events
     _topic LowCardinality(String) COMMENT 'topic of the record that brought this row',
     _partition UInt32 COMMENT 'partition of that record',
     _offset UInt64 COMMENT 'offset of that record; a repeat stands at another offset' CODEC(Delta, ZSTD(1)),
-    -- the winner is the smallest (known_at, topic, partition, offset), as in 0003: ReplacingMergeTree keeps the largest
+    -- the winner is the smallest (known_at, topic, partition, offset, index), as in 0003: ReplacingMergeTree keeps the largest
     _rank UInt256 MATERIALIZED bitNot(
         bitShiftLeft(toUInt256(toUnixTimestamp64Nano(known_at)), 192)
-        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 16), 16)))), 64)
-        + bitShiftLeft(toUInt256(cause_partition), 48)
-        + toUInt256(cause_offset)
+        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 13), 16)))), 64)
+        + bitShiftLeft(toUInt256(cause_partition), 72)
+        + bitShiftLeft(toUInt256(cause_offset), 24)
+        + toUInt256(cause_index)
     ) COMMENT 'the larger, the earlier the telling'
 )
 ENGINE = ReplacingMergeTree(_rank)
@@ -210,12 +214,13 @@ CREATE TABLE IF NOT EXISTS tapefold.series
     _topic LowCardinality(String) COMMENT 'topic of the record that brought this row',
     _partition UInt32 COMMENT 'partition of that record',
     _offset UInt64 COMMENT 'offset of that record; a repeat stands at another offset' CODEC(Delta, ZSTD(1)),
-    -- the winner is the smallest (known_at, topic, partition, offset), as in 0003: ReplacingMergeTree keeps the largest
+    -- the winner is the smallest (known_at, topic, partition, offset, index), as in 0003: ReplacingMergeTree keeps the largest
     _rank UInt256 MATERIALIZED bitNot(
         bitShiftLeft(toUInt256(toUnixTimestamp64Nano(known_at)), 192)
-        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 16), 16)))), 64)
-        + bitShiftLeft(toUInt256(cause_partition), 48)
-        + toUInt256(cause_offset)
+        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 13), 16)))), 64)
+        + bitShiftLeft(toUInt256(cause_partition), 72)
+        + bitShiftLeft(toUInt256(cause_offset), 24)
+        + toUInt256(cause_index)
     ) COMMENT 'the larger, the earlier the telling'
 )
 ENGINE = ReplacingMergeTree(_rank)
@@ -259,12 +264,13 @@ CREATE TABLE IF NOT EXISTS tapefold.candles
     _topic LowCardinality(String) COMMENT 'topic of the record that brought this row',
     _partition UInt32 COMMENT 'partition of that record',
     _offset UInt64 COMMENT 'offset of that record; a repeat stands at another offset' CODEC(Delta, ZSTD(1)),
-    -- the winner is the smallest (known_at, topic, partition, offset), as in 0003: ReplacingMergeTree keeps the largest
+    -- the winner is the smallest (known_at, topic, partition, offset, index), as in 0003: ReplacingMergeTree keeps the largest
     _rank UInt256 MATERIALIZED bitNot(
         bitShiftLeft(toUInt256(toUnixTimestamp64Nano(known_at)), 192)
-        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 16), 16)))), 64)
-        + bitShiftLeft(toUInt256(cause_partition), 48)
-        + toUInt256(cause_offset)
+        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 13), 16)))), 64)
+        + bitShiftLeft(toUInt256(cause_partition), 72)
+        + bitShiftLeft(toUInt256(cause_offset), 24)
+        + toUInt256(cause_index)
     ) COMMENT 'the larger, the earlier the telling'
 )
 ENGINE = ReplacingMergeTree(_rank)
@@ -293,12 +299,13 @@ CREATE TABLE IF NOT EXISTS tapefold.book_polls
     _topic LowCardinality(String) COMMENT 'topic of the record that brought this row',
     _partition UInt32 COMMENT 'partition of that record',
     _offset UInt64 COMMENT 'offset of that record; a repeat stands at another offset' CODEC(Delta, ZSTD(1)),
-    -- the winner is the smallest (known_at, topic, partition, offset), as in 0003: ReplacingMergeTree keeps the largest
+    -- the winner is the smallest (known_at, topic, partition, offset, index), as in 0003: ReplacingMergeTree keeps the largest
     _rank UInt256 MATERIALIZED bitNot(
         bitShiftLeft(toUInt256(toUnixTimestamp64Nano(known_at)), 192)
-        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 16), 16)))), 64)
-        + bitShiftLeft(toUInt256(cause_partition), 48)
-        + toUInt256(cause_offset)
+        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 13), 16)))), 64)
+        + bitShiftLeft(toUInt256(cause_partition), 72)
+        + bitShiftLeft(toUInt256(cause_offset), 24)
+        + toUInt256(cause_index)
     ) COMMENT 'the larger, the earlier the telling'
 )
 ENGINE = ReplacingMergeTree(_rank)
@@ -324,12 +331,13 @@ CREATE TABLE IF NOT EXISTS tapefold.documents
     _topic LowCardinality(String) COMMENT 'topic of the record that brought this row',
     _partition UInt32 COMMENT 'partition of that record',
     _offset UInt64 COMMENT 'offset of that record; a repeat stands at another offset' CODEC(Delta, ZSTD(1)),
-    -- the winner is the smallest (known_at, topic, partition, offset), as in 0003: ReplacingMergeTree keeps the largest
+    -- the winner is the smallest (known_at, topic, partition, offset, index), as in 0003: ReplacingMergeTree keeps the largest
     _rank UInt256 MATERIALIZED bitNot(
         bitShiftLeft(toUInt256(toUnixTimestamp64Nano(known_at)), 192)
-        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 16), 16)))), 64)
-        + bitShiftLeft(toUInt256(cause_partition), 48)
-        + toUInt256(cause_offset)
+        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 13), 16)))), 64)
+        + bitShiftLeft(toUInt256(cause_partition), 72)
+        + bitShiftLeft(toUInt256(cause_offset), 24)
+        + toUInt256(cause_index)
     ) COMMENT 'the larger, the earlier the telling'
 )
 ENGINE = ReplacingMergeTree(_rank)

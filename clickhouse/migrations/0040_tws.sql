@@ -33,12 +33,13 @@ CREATE TABLE IF NOT EXISTS tapefold.raw_tws_bars
     _content UInt64 MATERIALIZED sipHash64(
         open, high, low, close, ifNull(toString(volume), '-'), ifNull(toString(average), '-'), ifNull(toString(count), '-')
     ) COMMENT 'of the values: another content is another revision, and both stay',
-    -- the winner is the smallest (known_at, topic, partition, offset), as in 0003: ReplacingMergeTree keeps the largest
+    -- the winner is the smallest (known_at, topic, partition, offset, index), as in 0003: ReplacingMergeTree keeps the largest
     _rank UInt256 MATERIALIZED bitNot(
         bitShiftLeft(toUInt256(toUnixTimestamp64Nano(known_at)), 192)
-        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 16), 16)))), 64)
-        + bitShiftLeft(toUInt256(cause_partition), 48)
-        + toUInt256(cause_offset)
+        + bitShiftLeft(toUInt256(reinterpretAsUInt128(reverse(toFixedString(substring(cause_topic, 1, 13), 16)))), 64)
+        + bitShiftLeft(toUInt256(cause_partition), 72)
+        + bitShiftLeft(toUInt256(cause_offset), 24)
+        + toUInt256(cause_index)
     ) COMMENT 'the larger, the earlier the telling'
 )
 ENGINE = ReplacingMergeTree(_rank)

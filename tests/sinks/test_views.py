@@ -57,6 +57,16 @@ def test_the_winner_of_a_trade_is_the_earliest_telling(tables: Tables, make: Any
     assert [("WINS",)] == [tuple(row) for row in tables.query_rows("SELECT conn FROM tapefold.trades").rows]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_tellings_in_one_record_the_first_wins(tables: Tables, make: Any, order: Sequence[int]) -> None:
+    """A page of REST may contradict itself: the place within the record decides last."""
+    tellings = [make.trade(conn=f"index{index}", cause=make.cause(8, index=index)) for index in range(2)]
+    insert(tables, *(make.record("fact.trade", tellings[index], offset) for offset, index in enumerate(order)))
+    assert [("index0", 0)] == read(tables, "conn, cause_index", "trades")
+    tables.command("OPTIMIZE TABLE tapefold.trades FINAL")
+    assert [("index0",)] == [tuple(row) for row in tables.query_rows("SELECT conn FROM tapefold.trades").rows]
+
+
 def test_a_partition_number_decides_before_an_offset(tables: Tables, make: Any) -> None:
     """Numbers are compared as numbers, each in its place."""
     insert(
