@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from stored import empty
 
 from sinks.migrate import migrate
 from sinks.tables import Tables
@@ -164,13 +165,9 @@ def bare_store(store_url: str) -> Iterator[Tables]:
 
 @pytest.fixture
 def tables(store_url: str) -> Iterator[Tables]:
-    """A migrated store without rows; TRUNCATE also forgets the insert tokens."""
+    """A migrated store without rows."""
     store = Tables(store_url)
     migrate(store, MIGRATIONS, lambda: T0_NS)
-    names = store.query_rows(
-        "SELECT name FROM system.tables WHERE database = 'tapefold' AND name != 'schema_migrations'"
-    )
-    for (name,) in names.rows:
-        store.command(f"TRUNCATE TABLE tapefold.{name} SYNC")
+    empty(store)
     yield store
     store.close()
