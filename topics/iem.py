@@ -23,8 +23,6 @@ BASE_URL = "https://mesonet.agron.iastate.edu"
 MODELS: tuple[Model, ...] = get_args(Model)
 LABELS: dict[str, Model] = {model: model for model in MODELS} | {"AVN": "GFS", "ETA": "NAM"}
 
-RULES_VERSION = 1  # of all tables below
-
 
 class Grid(NamedTuple):
     """Valid times that a whole run has at least: `steps` of them, each a multiple of `step_h` on the UTC clock.

@@ -51,7 +51,6 @@ class Stats(Struct):
     bytes: int = 0
     repeated: int = 0
     holes: int = 0
-    snapshots_asked: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
 
 
@@ -118,7 +117,6 @@ class Session:
         for sub in self._subs.values():
             due = iter([ticker for ticker, due_ns in sub.wanted.items() if due_ns <= self._loop_ns])
             while tickers := tuple(islice(due, SNAPSHOT_TICKERS_MAX)):
-                self.stats.snapshots_asked += len(tickers)
                 sub.wanted.update(dict.fromkeys(tickers, self._loop_ns + SNAPSHOT_TIMEOUT_NS))
                 self._commands.queue(Command("get_snapshot", sub.channel, tickers, sub.sid))
         return self._commands.take(self._loop_ns)

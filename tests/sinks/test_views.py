@@ -6,24 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from stored import insert_each, read
 
 from sinks import layouts, rows
 from sinks.readback import Readback
 from sinks.tables import Tables
 from topics.events import Market, Tick
 from topics.log import Record
-
-
-def insert(tables: Tables, *records: Record) -> None:
-    """Insert each record by itself, so that each is a part of its own."""
-    for number, record in enumerate(records):
-        for table, arrow in rows.build([record], topic_ids={}, code_version="v").items():
-            tables.insert_arrow(table, arrow, f"{table}:{number}:{record.offset}")
-
-
-def read(tables: Tables, columns: str, view: str, order: str = "1") -> list[tuple[Any, ...]]:
-    """Rows of a view."""
-    return [tuple(row) for row in tables.query_rows(f"SELECT {columns} FROM tapefold_api.{view} ORDER BY {order}").rows]
 
 
 def test_the_columns_that_are_sent_are_those_of_the_tables(tables: Tables, make: Any) -> None:
@@ -51,7 +40,7 @@ def test_the_winner_of_a_trade_is_the_earliest_telling(tables: Tables, make: Any
         make.trade(conn="rest9", known_ns=known_ns, cause=make.cause(9, topic="raw.kalshi.rest", partition=1)),
         make.trade(conn="WINS", known_ns=known_ns, cause=make.cause(8, topic="raw.kalshi.rest", partition=1)),
     ]
-    insert(tables, *(make.record("fact.trade", tellings[index], offset) for offset, index in enumerate(order)))
+    insert_each(tables, *(make.record("fact.trade", tellings[index], offset) for offset, index in enumerate(order)))
     assert [("WINS", 8)] == read(tables, "conn, cause_offset", "trades")
     tables.command("OPTIMIZE TABLE tapefold.trades FINAL")
     assert [("WINS",)] == [tuple(row) for row in tables.query_rows("SELECT conn FROM tapefold.trades").rows]
@@ -61,7 +50,7 @@ def test_the_winner_of_a_trade_is_the_earliest_telling(tables: Tables, make: Any
 def test_of_two_tellings_in_one_record_the_first_wins(tables: Tables, make: Any, order: Sequence[int]) -> None:
     """A page of REST may contradict itself: the place within the record decides last."""
     tellings = [make.trade(conn=f"index{index}", cause=make.cause(8, index=index)) for index in range(2)]
-    insert(tables, *(make.record("fact.trade", tellings[index], offset) for offset, index in enumerate(order)))
+    insert_each(tables, *(make.record("fact.trade", tellings[index], offset) for offset, index in enumerate(order)))
     assert [("index0", 0)] == read(tables, "conn, cause_index", "trades")
     tables.command("OPTIMIZE TABLE tapefold.trades FINAL")
     assert [("index0",)] == [tuple(row) for row in tables.query_rows("SELECT conn FROM tapefold.trades").rows]
@@ -69,7 +58,7 @@ def test_of_two_tellings_in_one_record_the_first_wins(tables: Tables, make: Any,
 
 def test_a_partition_number_decides_before_an_offset(tables: Tables, make: Any) -> None:
     """Numbers are compared as numbers, each in its place."""
-    insert(
+    insert_each(
         tables,
         make.record("fact.trade", make.trade(conn="p2", cause=make.cause(1, partition=2)), 0),
         make.record("fact.trade", make.trade(conn="p1", cause=make.cause(2**40, partition=1)), 1),
@@ -80,7 +69,7 @@ def test_a_partition_number_decides_before_an_offset(tables: Tables, make: Any) 
 
 def test_trades_are_exactly_typed(tables: Tables, make: Any) -> None:
     """Money is Decimal, times keep nanoseconds."""
-    insert(tables, make.record("fact.trade", make.trade()))
+    insert_each(tables, make.record("fact.trade", make.trade()))
     assert [(Decimal("0.480000"), Decimal("0.520000"), Decimal("2.5000"), make.t0_ns)] == read(
         tables, "yes_price, no_price, size, toUnixTimestamp64Nano(event_at)", "trades"
     )
@@ -103,8 +92,8 @@ def test_a_fact_told_again_at_another_offset_is_one_row(tables: Tables, make: An
     again = Tick(**make.fact(seq=None, cause=make.cause(index=1), known_ns=tick.known_ns + 1, **numbers))
     other = Tick(**make.fact(seq=None, cause=make.cause(index=2), **numbers | {"price_e6": 490_000}))
     event = Market(**make.fact(event_type="created"))
-    insert(tables, *(make.record("fact.tick", each, offset) for offset, each in enumerate([again, tick, other, again])))
-    insert(tables, *(make.record("fact.market", event, offset) for offset in (10, 11)))
+    insert_each(tables, *(make.record("fact.tick", each, offset) for offset, each in enumerate([again, tick, other, again])))
+    insert_each(tables, *(make.record("fact.market", event, offset) for offset in (10, 11)))
     assert [(0,), (2,)] == read(tables, "cause_index", "market_ticks")
     assert [("created", "{}")] == read(tables, "event_type, terms", "market_events")
 
@@ -117,7 +106,7 @@ def test_the_bar_is_its_latest_revision(tables: Tables, make: Any, order: Sequen
         make.bar(rev=4, close_e6=490_000, trades=2),
         make.bar(rev=5, close_e6=490_000, trades=2, closed=True),
     ]
-    insert(tables, *(make.record("bars.1m", revisions[index], offset) for offset, index in enumerate(order)))
+    insert_each(tables, *(make.record("bars.1m", revisions[index], offset) for offset, index in enumerate(order)))
     assert [(5, Decimal("0.490000"), True)] == read(tables, "rev, close, closed", "bars_1m")
     assert [(2,), (4,), (5,)] == read(tables, "rev", "bars_1m_journal")
 
@@ -130,7 +119,7 @@ def test_an_end_replaces_the_open_interval(tables: Tables, make: Any, order: Seq
         make.coverage(ended_ns=make.t0_ns + 9, ended_by="stop"),
         make.coverage(ended_ns=make.t0_ns + 5, ended_by="gap"),
     ]
-    insert(tables, *(make.record("fact.gap", told[index], offset) for offset, index in enumerate(order)))
+    insert_each(tables, *(make.record("fact.gap", told[index], offset) for offset, index in enumerate(order)))
     assert [(make.t0_ns + 5, "gap", None)] == read(
         tables, "toUnixTimestamp64Nano(assumeNotNull(ended_at)), ended_by, last_beat_at", "coverage"
     )
@@ -138,7 +127,7 @@ def test_an_end_replaces_the_open_interval(tables: Tables, make: Any, order: Seq
 
 def test_an_open_interval_is_proven_up_to_the_last_beat(tables: Tables, make: Any) -> None:
     """The latest clock of the connection, on whichever partition and in whichever order it came."""
-    insert(
+    insert_each(
         tables,
         make.record("fact.gap", make.coverage(), 0),
         make.record("fact.gap", make.coverage(conn="b"), 1),
@@ -157,7 +146,7 @@ def test_an_open_interval_is_proven_up_to_the_last_beat(tables: Tables, make: An
 def test_a_repaired_gap_is_one_row(tables: Tables, make: Any, order: Sequence[int]) -> None:
     """The repair replaces the open row, also when it lands first."""
     told = [make.gap(), make.gap(rev=2, repaired_ns=make.t0_ns + 5)]
-    insert(tables, *(make.record("gaps", told[index], offset) for offset, index in enumerate(order)))
+    insert_each(tables, *(make.record("gaps", told[index], offset) for offset, index in enumerate(order)))
     assert [(2, "seq_hole", 12, 14, make.t0_ns + 5)] == read(
         tables, "rev, kind, from_seq, to_seq, toUnixTimestamp64Nano(assumeNotNull(repaired_at))", "gaps"
     )
@@ -165,7 +154,7 @@ def test_a_repaired_gap_is_one_row(tables: Tables, make: Any, order: Sequence[in
 
 def test_books_are_one_row_per_change_and_session(tables: Tables, make: Any) -> None:
     """Equal changes of two sessions are two rows, a repeat is none."""
-    insert(
+    insert_each(
         tables,
         make.record("books", make.book(), 0),
         make.record("books", make.book(conn="b"), 1),
@@ -179,7 +168,7 @@ def test_books_are_one_row_per_change_and_session(tables: Tables, make: Any) -> 
 
 def test_a_refused_record_is_one_row_per_stage_and_reason(tables: Tables, make: Any) -> None:
     """A repeat of the sink's own refusal collapses."""
-    insert(tables, make.record("fact.trade", b"?", 4), make.record("fact.trade", b"?", 4)._replace(timestamp_ms=5))
+    insert_each(tables, make.record("fact.trade", b"?", 4), make.record("fact.trade", b"?", 4)._replace(timestamp_ms=5))
     assert [("sink", "fact.trade", 4, "?")] == read(tables, "stage, cause_topic, cause_offset, value_text", "dead")
 
 
@@ -187,7 +176,7 @@ def test_bronze_shows_every_offset_once_with_its_bytes(tables: Tables) -> None:
     """Bytes that are no text, repeated headers and a missing key are read back as they were."""
     value = bytes(range(256))
     record = Record("raw.kalshi.ws", 1, 5, 1_000, None, (("k", b"1"), ("k", b"\xff")), value)
-    insert(tables, record, record._replace(timestamp_ms=1_000))
+    insert_each(tables, record, record._replace(timestamp_ms=1_000))
     for _ in range(2):  # a second physical row, as a zombie would leave it
         tables.insert_arrow(
             "raw_records", rows.build([record], topic_ids={}, code_version="v")["raw_records"], "another"

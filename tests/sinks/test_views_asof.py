@@ -1,20 +1,20 @@
 """As-of forecasts in the store: the fold's rows, and the same answers computed from the facts by SQL alone."""
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import stored
 from msgspec.structs import replace
 from weather import WeatherFold, forecast, forecast_beat, forecast_run, ns, policy
 
-from sinks import rows
 from sinks.tables import Tables
 from tapefold import stations
 from topics.catalog import ASOF_FORECAST, FACT_FORECAST, FACT_POLICY
 from topics.climate_day import ZONE_BY_STATION, offset_of, series_of_station, standard_offset_s
-from topics.codec import decode_asof_forecast, encode
+from topics.codec import decode_asof_forecast
 from topics.domains import STATION_BY_SERIES
-from topics.log import Record
 from topics.policies import SHIPPED
 from topics.units import NS_PER_S
 
@@ -30,12 +30,10 @@ POLICIES = [
 ]
 
 
-def insert(tables: Tables, topic: str, values: list[bytes]) -> None:
+def insert(tables: Tables, topic: str, values: Sequence[Any]) -> None:
     """One part of all; the store knows the stations by then."""
     stations.publish(tables)
-    records = [Record(topic, 0, offset, 0, None, (), value) for offset, value in enumerate(values)]
-    for table, arrow in rows.build(records, topic_ids={}, code_version="v").items():
-        tables.insert_arrow(table, arrow, f"{topic}:{table}:{len(values)}")
+    stored.insert(tables, stored.records(topic, *values))
 
 
 def ask(tables: Tables, view: str, columns: str = SHOWN) -> list[tuple[Any, ...]]:
@@ -77,8 +75,8 @@ def test_the_fold_and_the_sql_give_equal_answers(tables: Tables, seed: int) -> N
     facts = history(seed)
     facts += [forecast_beat(ns("2026-04-11 09:00")), forecast_run(ns("2026-04-11 21:00"), station="KDEN")]
     fold = WeatherFold().feed(FACT_POLICY, *POLICIES).feed(FACT_FORECAST, *facts)
-    insert(tables, FACT_POLICY, [encode(each) for each in POLICIES])
-    insert(tables, FACT_FORECAST, [encode(each) for each in facts])
+    insert(tables, FACT_POLICY, POLICIES)
+    insert(tables, FACT_FORECAST, facts)
     insert(tables, ASOF_FORECAST, [output.value for output in fold.outputs if output.topic == ASOF_FORECAST])
     by_fold, by_sql = ask(tables, "mos_asof"), ask(tables, "mos_asof_from_facts")
     assert len(by_fold) > 700
@@ -93,8 +91,8 @@ def test_answers_as_known_at_a_time_are_those_of_a_tape_that_was_cut_there(table
     facts, moment = history(4), "2026-04-10 20:00"
     cut = [fact for fact in facts if fact.known_ns <= ns(moment)]
     fold = WeatherFold().feed(FACT_POLICY, *POLICIES).feed(FACT_FORECAST, *cut, forecast_beat(ns(moment)))
-    insert(tables, FACT_POLICY, [encode(each) for each in POLICIES])
-    insert(tables, FACT_FORECAST, [encode(each) for each in facts])
+    insert(tables, FACT_POLICY, POLICIES)
+    insert(tables, FACT_FORECAST, facts)
     insert(tables, ASOF_FORECAST, [output.value for output in fold.outputs if output.topic == ASOF_FORECAST])
     assert ask(tables, "mos_asof") == ask(tables, f"mos_asof_known(t = '{moment}:00')")
 
@@ -106,7 +104,7 @@ def test_shares_of_reasons_sum_to_the_whole(tables: Tables) -> None:
         .feed(FACT_POLICY, *POLICIES)
         .feed(FACT_FORECAST, *history(5), forecast_beat(ns("2026-04-30 00:00")))
     )
-    insert(tables, FACT_POLICY, [encode(each) for each in POLICIES])
+    insert(tables, FACT_POLICY, POLICIES)
     insert(tables, ASOF_FORECAST, [output.value for output in fold.outputs if output.topic == ASOF_FORECAST])
     sums = tables.query_rows(
         "SELECT round(sum(percent), 6), sum(answers) FROM tapefold_api.mos_asof_completeness GROUP BY asof_policy_id, model"
@@ -120,8 +118,8 @@ def test_unsafe_rows_say_so_in_every_view(tables: Tables) -> None:
     """Whoever reads an answer that does not ask when it was known sees that it does not."""
     facts = [forecast("2026-04-10 18:00", "2026-04-12 00:00", 90, "2026-04-11 03:00")]
     fold = WeatherFold().feed(FACT_POLICY, policy(policy_id="blind", knowledge="run_time")).feed(FACT_FORECAST, *facts)
-    insert(tables, FACT_POLICY, [encode(policy(policy_id="blind", knowledge="run_time"))])
-    insert(tables, FACT_FORECAST, [encode(each) for each in facts])
+    insert(tables, FACT_POLICY, [policy(policy_id="blind", knowledge="run_time")])
+    insert(tables, FACT_FORECAST, facts)
     insert(tables, ASOF_FORECAST, [output.value for output in fold.outputs if output.topic == ASOF_FORECAST])
     for view in ("mos_asof", "mos_asof_from_facts"):
         assert [("True", "90")] == list(set(ask(tables, view, "unsafe, tmax_f")))
@@ -135,7 +133,7 @@ def test_another_version_of_a_policy_takes_the_view_and_leaves_the_journal(table
     ]
     policies = [policy(), policy(version=2, max_staleness_s=3600)]
     fold = WeatherFold().feed(FACT_POLICY, *policies).feed(FACT_FORECAST, *facts)
-    insert(tables, FACT_POLICY, [encode(each) for each in policies])
+    insert(tables, FACT_POLICY, policies)
     insert(tables, ASOF_FORECAST, [output.value for output in fold.outputs if output.topic == ASOF_FORECAST])
     assert {("too_stale",)} == set(ask(tables, "mos_asof", "missing_reason"))
     assert [("1", "90"), ("2", "None")] == [

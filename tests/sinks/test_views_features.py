@@ -4,16 +4,14 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from stored import insert, records
 from weather import climate, forecast, ns
 
-from sinks import rows
 from sinks.tables import Tables
 from tapefold import stations
 from topics.catalog import BARS_1M, FACT_CLIMATE, FACT_FORECAST, FACT_MARKET
-from topics.codec import encode
 from topics.domains import WEATHER_SERIES
 from topics.events import Bar, Cause, Market
-from topics.log import Record
 from topics.units import NS_PER_MINUTE, NS_PER_S
 
 MARKET = "KXHIGHMIA-26APR11-B84.5"
@@ -30,13 +28,6 @@ def bar(minute: str, market_ticker: str = MARKET) -> Bar:
     )  # fmt: skip
 
 
-def insert(tables: Tables, topic: str, *values: Any) -> None:
-    """One part of all."""
-    records = [Record(topic, 0, offset, 0, None, (), encode(value)) for offset, value in enumerate(values)]
-    for table, arrow in rows.build(records, topic_ids={}, code_version="v").items():
-        tables.insert_arrow(table, arrow, f"{topic}:{table}:{len(values)}")
-
-
 def told(model: str, run: str, value: int, known: str, offset: int) -> Any:
     """The maximum of 2026-04-11 by one run."""
     return replace(forecast(run, "2026-04-12 00:00", value, known, offset=offset), model=model, label=model)
@@ -46,22 +37,25 @@ def told(model: str, run: str, value: int, known: str, offset: int) -> Any:
 def filled(tables: Tables) -> Tables:
     """Runs of two models, a report with normals, an announced close, and four minutes."""
     stations.publish(tables)
-    insert(
-        tables, FACT_FORECAST,
+    runs = [
         told("GFS", "2026-04-10 06:00", 80, "2026-04-10 10:00", 1),
         told("GFS", "2026-04-10 12:00", 86, "2026-04-10 16:30", 2),
         told("NBS", "2026-04-10 13:00", 83, "2026-04-10 15:00", 3),
         told("GFS", "2026-04-10 00:00", 70, "2026-04-10 17:00", 4),
-    )  # fmt: skip
-    insert(tables, FACT_CLIMATE, climate("2026-04-10 09:30", 82, day="2026-04-09", high_normal_f=83, low_normal_f=68))
+    ]  # fmt: skip
+    insert(tables, records(FACT_FORECAST, *runs))
+    insert(
+        tables,
+        records(FACT_CLIMATE, climate("2026-04-10 09:30", 82, day="2026-04-09", high_normal_f=83, low_normal_f=68)),
+    )
     close = Market(
         market_ticker=MARKET, event_ns=ns("2026-04-10 14:00"), received_ns=ns("2026-04-10 14:00"),
         known_ns=ns("2026-04-10 14:00"), known_by="observed", cause=Cause("raw.kalshi.ws", 0, 1), conn="a", sid=1,
         event_type="created", close_ts=ns("2026-04-12 05:00") // NS_PER_S,
     )  # fmt: skip
-    insert(tables, FACT_MARKET, close)
+    insert(tables, records(FACT_MARKET, close))
     minutes = ("2026-04-10 09:00", "2026-04-10 14:59", "2026-04-10 16:29", "2026-04-10 18:59")
-    insert(tables, BARS_1M, *map(bar, minutes), bar("2026-04-10 18:59", "KXBTC-26APR10-T1"))
+    insert(tables, records(BARS_1M, *map(bar, minutes), bar("2026-04-10 18:59", "KXBTC-26APR10-T1")))
     return tables
 
 

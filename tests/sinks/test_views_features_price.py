@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from minutes import held, history, price_features, telling, weather_features
 from msgspec.structs import replace
-from stored import insert
+from stored import insert, records
 from weather import WeatherFold, climate, forecast, ns
 
 from sinks.tables import Tables
 from tapefold import stations
 from topics.catalog import BARS_TWS, FACT_BAR, FACT_CLIMATE, FACT_FORECAST
 from topics.climate_day import day_of, from_iso, iso
-from topics.codec import decode_tws_minute, encode
+from topics.codec import decode_tws_minute
 from topics.log import Record
 from topics.stations import SymbolStation
 from topics.tws import TwsBar
@@ -25,16 +25,11 @@ MIAMI_S = -5 * 3_600
 END = "2262-01-01 00:00:00"
 
 
-def records(topic: str, facts: list[Any]) -> list[Record]:
-    """Facts as the log has them."""
-    return [Record(topic, 0, offset, 0, None, (), encode(fact)) for offset, fact in enumerate(facts)]
-
-
 def store(tables: Tables, told: list[TwsBar]) -> WeatherFold:
     """Fold the tellings and insert them and their rows."""
     fold = WeatherFold().feed(FACT_BAR, *told)
     rows = [Record(out.topic, 0, n, 0, None, (), out.value) for n, out in enumerate(fold.outputs)]
-    insert(tables, [*records(FACT_BAR, told), *rows])
+    insert(tables, [*records(FACT_BAR, *told), *rows])
     return fold
 
 
@@ -133,8 +128,8 @@ def test_a_bar_that_came_later_moves_the_day_since_which_a_row_is_known(tables: 
     insert(
         tables,
         [
-            *records(FACT_BAR, [bridge]),
-            *records(BARS_TWS, WeatherFold().feed(FACT_BAR, bridge).told(BARS_TWS, decode_tws_minute)),
+            *records(FACT_BAR, bridge),
+            *records(BARS_TWS, *WeatherFold().feed(FACT_BAR, bridge).told(BARS_TWS, decode_tws_minute)),
         ],
     )
     after = read(tables, "features_price_1m_v1")["SPY", 756_733, "TRADES", True, FIRST + 190]
@@ -168,7 +163,7 @@ def test_a_symbol_of_a_station_sees_the_weather_that_was_known(tables: Tables) -
         ]
     ]  # fmt: skip
     store(tables, told)
-    insert(tables, [*records(FACT_FORECAST, forecasts), *records(FACT_CLIMATE, reports)])
+    insert(tables, [*records(FACT_FORECAST, *forecasts), *records(FACT_CLIMATE, *reports)])
     found = read(tables, "features_price_1m_v1")
     assert (None, 0, None) == tuple(
         found["SPY", 756_733, "TRADES", True, start][name] for name in ("station", "models", "normal_f")

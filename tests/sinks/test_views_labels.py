@@ -1,16 +1,12 @@
 """Labels in the store: a revised day as it was known at each time, and what label and venue do not agree on."""
 
-from typing import Any
-
+from stored import insert, records
 from weather import climate, ns
 
-from sinks import rows
 from sinks.tables import Tables
 from stream_processors.operators import labels
 from topics.catalog import FACT_CLIMATE, LABELS
 from topics.climate_day import from_iso
-from topics.codec import encode
-from topics.log import Record
 
 REAL = [
     climate("2024-11-27 21:25", 81, report="preliminary"),
@@ -19,16 +15,9 @@ REAL = [
 ]
 
 
-def insert(tables: Tables, topic: str, *values: Any) -> None:
-    """One part of all."""
-    records = [Record(topic, 0, offset, 0, None, (), encode(value)) for offset, value in enumerate(values)]
-    for table, arrow in rows.build(records, topic_ids={}, code_version="v").items():
-        tables.insert_arrow(table, arrow, f"{topic}:{table}:{len(values)}")
-
-
 def test_a_revised_day_as_it_was_known_at_each_time(tables: Tables) -> None:
     """81 in the evening, 84 in the morning, 81 since the correction, and nothing before the first report."""
-    insert(tables, FACT_CLIMATE, *REAL)
+    insert(tables, records(FACT_CLIMATE, *REAL))
     moments = {"2024-11-27 21:00": [], "2024-11-27 22:00": [81], "2024-11-28 10:00": [84], "2024-11-28 14:00": [81]}
     for moment, highs in moments.items():
         answer = tables.query_rows(f"SELECT high_f FROM tapefold_api.climate_known(t = '{moment}:00')")
@@ -46,7 +35,9 @@ def test_label_and_venue_stand_side_by_side_and_disagreements_are_listed(tables:
     labels.add_outcome(
         state, "HIGHMIA-24NOV27-T83", labels.Outcome(ns("2024-11-28 16:00"), ("r", 0, 2, 0), True, "81.00", 81, None)
     )
-    insert(tables, LABELS, *[labels.label(state, "KMIA", name, day, -18_000) for name in ("KXHIGHMIA", "HIGHMIA")])
+    insert(
+        tables, records(LABELS, *[labels.label(state, "KMIA", name, day, -18_000) for name in ("KXHIGHMIA", "HIGHMIA")])
+    )
     answer = tables.query_rows(
         "SELECT series_ticker, label_f, venue_value_f, agrees, reports.value_f, toString(reports.known_at[1])"
         " FROM tapefold_api.settlement_labels ORDER BY series_ticker"

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from stored import insert_each, read
 
-from sinks import rows
 from sinks.tables import Tables
 from topics.catalog import FACT_MARKET, FACT_TICK
 from topics.codec import decode_fact
 from topics.events import Market
 from topics.kalshi_rest import AnyRest, MarketTerms, Settlement
-from topics.log import Record
 
 EXAMPLES = Path(__file__).parents[2] / "topics" / "examples"
 FACTS = [
@@ -28,21 +27,9 @@ TERMS = next(fact for _, fact in FACTS if isinstance(fact, MarketTerms))
 SETTLED = next(fact for _, fact in FACTS if isinstance(fact, Settlement))
 
 
-def insert(tables: Tables, *records: Record) -> None:
-    """Insert each record by itself, so that each is a part of its own."""
-    for number, record in enumerate(records):
-        for table, arrow in rows.build([record], topic_ids={}, code_version="v").items():
-            tables.insert_arrow(table, arrow, f"{table}:{number}:{record.offset}")
-
-
-def read(tables: Tables, columns: str, view: str, order: str = "1") -> list[tuple[Any, ...]]:
-    """Rows of a view."""
-    return [tuple(row) for row in tables.query_rows(f"SELECT {columns} FROM tapefold_api.{view} ORDER BY {order}").rows]
-
-
 def test_every_golden_fact_is_a_row(tables: Tables, make: Any) -> None:
     """Each type in its view; nothing is refused."""
-    insert(tables, *(make.record(topic, fact, offset) for offset, (topic, fact) in enumerate(FACTS)))
+    insert_each(tables, *(make.record(topic, fact, offset) for offset, (topic, fact) in enumerate(FACTS)))
     views = ("market_versions", "markets", "settlement_versions", "settlements", "event_versions", "events", "series")
     for view in (*views, "market_polls", "candles", "book_polls", "documents"):
         assert [(1,)] == read(tables, "count()", view), view
@@ -63,7 +50,7 @@ def test_every_version_stays_and_the_latest_is_current(tables: Tables, make: Any
         replace(later, known_ns=TERMS.known_ns + 7),
         replace(later, known_ns=TERMS.known_ns + 8),
     ]
-    insert(tables, *(make.record(FACT_MARKET, told[index], offset) for offset, index in enumerate(order)))
+    insert_each(tables, *(make.record(FACT_MARKET, told[index], offset) for offset, index in enumerate(order)))
     assert [(TERMS.revision, 0), ("b", 7)] == read(
         tables, f"revision, toUnixTimestamp64Nano(known_at) - {TERMS.known_ns}", "market_versions", "2"
     )
@@ -78,12 +65,12 @@ def test_the_final_outcome_holds_over_a_provisional_one(tables: Tables, make: An
         **make.fact(market_ticker=SETTLED.market_ticker, event_type="determined", result="no", known_ns=make.t0_ns)
     )
     told = [SETTLED, determined, announced]
-    insert(tables, *(make.record(FACT_MARKET, told[index], offset) for offset, index in enumerate(order)))
+    insert_each(tables, *(make.record(FACT_MARKET, told[index], offset) for offset, index in enumerate(order)))
     assert [(True, "yes", "81.00")] == read(tables, "final, result, expiration_value", "settlements")
     assert [(2,)] == read(tables, "count()", "settlement_versions")
 
 
 def test_an_announced_outcome_is_shown_before_rest_tells_it(tables: Tables, make: Any) -> None:
     """The socket is faster."""
-    insert(tables, make.record(FACT_MARKET, Market(**make.fact(event_type="determined", result="no")), 0))
+    insert_each(tables, make.record(FACT_MARKET, Market(**make.fact(event_type="determined", result="no")), 0))
     assert [(False, "no", None)] == read(tables, "final, result, expiration_value", "settlements")

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from stored import insert_each, read
 
-from sinks import rows
 from sinks.tables import Tables
 from topics.catalog import BARS_TWS, FACT_BAR
 from topics.codec import decode_fact
-from topics.log import Record
 from topics.tws import TwsBar, TwsError, TwsOutage, TwsUnit
 
 GOLDEN = (Path(__file__).parents[2] / "topics" / "examples" / f"{FACT_BAR}.jsonl").read_bytes().splitlines()
@@ -22,21 +21,9 @@ FACTS = [decode_fact(line) for line in GOLDEN]
 BAR = next(fact for fact in FACTS if isinstance(fact, TwsBar))
 
 
-def insert(tables: Tables, *records: Record) -> None:
-    """Insert each record by itself, so that each is a part of its own."""
-    for number, record in enumerate(records):
-        for table, arrow in rows.build([record], topic_ids={}, code_version="v").items():
-            tables.insert_arrow(table, arrow, f"{table}:{number}:{record.offset}")
-
-
-def read(tables: Tables, columns: str, view: str, order: str = "1") -> list[tuple[Any, ...]]:
-    """Rows of a view."""
-    return [tuple(row) for row in tables.query_rows(f"SELECT {columns} FROM tapefold_api.{view} ORDER BY {order}").rows]
-
-
 def test_every_golden_fact_is_a_row(tables: Tables, make: Any) -> None:
     """Bars, units, outages and errors go to their tables; nothing is refused."""
-    insert(tables, *(make.record(FACT_BAR, fact, offset) for offset, fact in enumerate(FACTS)))
+    insert_each(tables, *(make.record(FACT_BAR, fact, offset) for offset, fact in enumerate(FACTS)))
     for kind, view in (
         (TwsBar, "raw_tws_bars"),
         (TwsUnit, "tws_units"),
@@ -50,7 +37,7 @@ def test_every_golden_fact_is_a_row(tables: Tables, make: Any) -> None:
 def test_a_bar_is_exactly_typed(tables: Tables, make: Any) -> None:
     """Money is Decimal, what TWS did not say is NULL, and the rest of a file's columns is kept."""
     bar = replace(BAR, volume_e4=None, average_e6=None, count=None, con_id=None, use_rth=None)
-    insert(tables, make.record(FACT_BAR, bar))
+    insert_each(tables, make.record(FACT_BAR, bar))
     expected = (Decimal("100.000000"), None, None, None, None, None, bar.event_ns, bar.end_ns, {})
     ((*row, terms),) = read(
         tables,
@@ -68,14 +55,14 @@ def test_every_content_of_a_bar_stays_once(tables: Tables, make: Any, order: Seq
         replace(BAR, conn="again", known_ns=BAR.known_ns + 1, received_ns=BAR.received_ns + 1),
         replace(BAR, conn="corrected", close_e6=BAR.close_e6 + 10_000, known_ns=BAR.known_ns + 1),
     ]
-    insert(tables, *(make.record(FACT_BAR, told[index], offset) for offset, index in enumerate(order)))
+    insert_each(tables, *(make.record(FACT_BAR, told[index], offset) for offset, index in enumerate(order)))
     assert [("corrected",), ("first",)] == read(tables, "conn", "raw_tws_bars")
 
 
 @pytest.mark.parametrize("other", [{"con_id": 1}, {"what_to_show": "BID"}, {"bar_size": "5 mins"}, {"use_rth": False}])
 def test_bars_of_another_request_are_other_bars(tables: Tables, make: Any, other: dict[str, Any]) -> None:
     """Contract, kind of price, size and hours are part of a bar's identity."""
-    insert(tables, make.record(FACT_BAR, BAR, 0), make.record(FACT_BAR, replace(BAR, **other), 1))
+    insert_each(tables, make.record(FACT_BAR, BAR, 0), make.record(FACT_BAR, replace(BAR, **other), 1))
     assert [(2,)] == read(tables, "count()", "raw_tws_bars")
 
 
@@ -84,7 +71,7 @@ def test_the_end_of_an_outage_replaces_its_beginning(tables: Tables, make: Any, 
     """An outage is one row, also when its end lands first."""
     (ended,) = [fact for fact in FACTS if isinstance(fact, TwsOutage)]
     told = [replace(ended, ended_ns=None, data_lost=None), ended]
-    insert(tables, *(make.record(FACT_BAR, told[index], offset) for offset, index in enumerate(order)))
+    insert_each(tables, *(make.record(FACT_BAR, told[index], offset) for offset, index in enumerate(order)))
     assert [(ended.ended_ns, True, ["AAPL"])] == read(
         tables, "toUnixTimestamp64Nano(assumeNotNull(ended_at)), data_lost, symbols", "tws_outages"
     )
@@ -94,7 +81,7 @@ def test_the_end_of_an_outage_replaces_its_beginning(tables: Tables, make: Any, 
 def test_a_curated_minute_is_its_latest_revision(tables: Tables, make: Any, order: Sequence[int]) -> None:
     """One row per minute: the correction, known since it came, also when the first revision lands late."""
     golden = (Path(__file__).parents[2] / "topics" / "examples" / f"{BARS_TWS}.jsonl").read_bytes().splitlines()
-    insert(tables, *(make.record(BARS_TWS, golden[index], offset) for offset, index in enumerate(order)))
+    insert_each(tables, *(make.record(BARS_TWS, golden[index], offset) for offset, index in enumerate(order)))
     assert [(2, 2, Decimal("100.510000"), "AAPL")] == read(
         tables, "rev, contents, close, symbol", "curated_tws_1m_bars"
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from stored import insert_each, read, records
 
 from sinks import rows
 from sinks.tables import Tables
@@ -21,22 +22,10 @@ def facts(topic: str) -> list[Any]:
     return [decode_fact(line) for line in (EXAMPLES / f"{topic}.jsonl").read_bytes().splitlines()]
 
 
-def insert(tables: Tables, topic: str, *told: Any) -> None:
-    """Each fact as a part of its own."""
-    for offset, fact in enumerate(told):
-        record = Record(topic, 0, offset, 0, None, (), encode(fact))
-        for table, arrow in rows.build([record], topic_ids={}, code_version="v").items():
-            tables.insert_arrow(table, arrow, f"{topic}:{table}:{offset}")
-
-
-def read(tables: Tables, columns: str, view: str, order: str) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in tables.query_rows(f"SELECT {columns} FROM tapefold_api.{view} ORDER BY {order}").rows]
-
-
 def test_the_golden_facts_are_rows(tables: Tables) -> None:
     """Each fact of the examples stands in the view of its type; a missing value is NULL."""
-    insert(tables, "fact.forecast", *facts("fact.forecast"))
-    insert(tables, "fact.climate", *facts("fact.climate"))
+    insert_each(tables, *records("fact.forecast", *facts("fact.forecast")))
+    insert_each(tables, *records("fact.climate", *facts("fact.climate")))
     assert [(4,), (3,), (3,), (2,), (2,)] == [
         read(tables, "count()", view, "1")[0]
         for view in ("forecasts", "forecast_runs", "climate", "climate_years", "beats")
@@ -71,14 +60,14 @@ def test_content_that_is_told_again_keeps_its_earliest_telling(tables: Tables, o
         replace(first, conn="behind", cause=Cause("raw.iem.mos", 1, 7, 3)),
         replace(first, conn="WINS", cause=Cause("raw.iem.mos", 1, 7, 2)),
     ]
-    insert(tables, "fact.forecast", *(tellings[index] for index in order))
+    insert_each(tables, *records("fact.forecast", *(tellings[index] for index in order)))
     assert [("WINS",)] == read(tables, "conn", "forecasts", "1")
 
 
 def test_other_content_of_the_same_valid_time_stands_beside_it(tables: Tables) -> None:
     """A correction is a row, not a replacement."""
     first, second = facts("fact.forecast")[:2]
-    insert(tables, "fact.forecast", second, first, second)
+    insert_each(tables, *records("fact.forecast", second, first, second))
     assert [(84,), (85,)] == read(tables, "n_x_f", "forecasts", "1")
 
 
@@ -111,7 +100,7 @@ def test_availability_measures_only_what_came_while_we_watched(tables: Tables) -
         came(3, 30, cause=Cause("raw.iem.mos", 1, 93), reason="partial"),
         came(3, 220, cause=Cause("raw.iem.mos", 1, 94), seen="archive"),
     ]
-    insert(tables, "fact.forecast", *told)
+    insert_each(tables, *records("fact.forecast", *told))
     assert [("iem.mos", "GFS", "KMIA", 12, "observed", 2, 240.0, 240.0, 240.0, 240.0, 2.0)] == read(
         tables, "*", "availability", "1"
     )
@@ -120,7 +109,7 @@ def test_availability_measures_only_what_came_while_we_watched(tables: Tables) -
 
 def test_availability_of_reports_is_counted_from_their_issue(tables: Tables) -> None:
     """Preliminary and final ones apart; what was not observed is not measured."""
-    insert(tables, "fact.climate", *facts("fact.climate"))
+    insert_each(tables, *records("fact.climate", *facts("fact.climate")))
     assert [("iem.cli", "final", 62.0), ("iem.cli", "preliminary", 100.0)] == read(
         tables, "source, model, lag_s", "arrivals", "model"
     )

@@ -13,7 +13,7 @@ from msgspec import Struct
 from stream_processors.envelope import Headers, envelope_of, stamp_ns
 from topics.catalog import H_ABSENT_NS, H_LAG_NS, H_SEEN, H_STATUS, H_URL
 from topics.errors import BadRecord
-from topics.units import NS_PER_DAY, NS_PER_S
+from topics.units import NS_PER_S
 from topics.weather import Seen
 
 _URL_CHARS_MAX = 4_096
@@ -132,8 +132,3 @@ def digest(content: Mapping[str, object]) -> str:
     """The same content, whatever the order of its names, has the same revision."""
     text = msgspec.json.encode(sorted(content.items()))
     return hashlib.blake2b(text, digest_size=8).hexdigest()
-
-
-def day_start_ns(time_ns: int) -> int:
-    """The UTC midnight before."""
-    return time_ns // NS_PER_DAY * NS_PER_DAY

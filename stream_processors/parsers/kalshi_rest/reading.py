@@ -157,10 +157,6 @@ class Fields:
             return empty
         return Raw(bytes(_raws(self._raw)[name]))
 
-    def has(self, name: str) -> bool:
-        """Whether the field is there and not null; it does not count as asked for."""
-        return self._values.get(name) is not None
-
     def skip(self, *names: str) -> None:
         """Fields that another type holds."""
         self._asked.update(names)
