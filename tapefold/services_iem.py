@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from producers.backoff import Backoff
 from producers.iem import history as past
 from producers.iem.door import Door
 from producers.iem.history import History, Lags
@@ -15,7 +16,6 @@ from producers.iem.live import Live
 from producers.iem.poll import Parts, Poller
 from producers.iem.throttle import Throttle
 from producers.iem.turns import Turns
-from producers.kalshi.backoff import Backoff
 from sinks.tables import Tables
 from tapefold import tape, wiring
 from tapefold.settings import Settings

@@ -1,1 +1,1 @@
-"""The Iowa Environmental Mesonet (IEM): what to ask when (`plan`), the one door to it (`door`), the loops (`poll`)."""
+"""The Iowa Environmental Mesonet (IEM): what to ask when (`live`, `history`), the door to it (`door`), the loop (`poll`)."""

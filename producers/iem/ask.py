@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from producers.iem.look import Kind
 from topics.catalog import RAW_IEM_CLI, RAW_IEM_MOS
+from topics.climate_day import from_iso
 from topics.iem import day_of
 from topics.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
 
@@ -85,8 +86,4 @@ def _minute(time_ns: int) -> str:
 
 
 def _start_of(of_year: int) -> int:
-    before = of_year - 1
-    days = (
-        before * 365 + before // 4 - before // 100 + before // 400 - 719_162
-    )  # 719,162 days to 1970 by the same count
-    return days * NS_PER_DAY
+    return from_iso(f"{of_year:04}-01-01") * NS_PER_DAY

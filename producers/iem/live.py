@@ -107,9 +107,8 @@ class Live:
                 for station in self._stations:
                     key = (station, model, run_ns)
                     if key not in self._runs:
-                        due_ns = max(
-                            run_ns + EARLIEST_NS, now_ns - self._poll_ns
-                        )  # a start does not ask old ones first
+                        # A start does not ask old ones first.
+                        due_ns = max(run_ns + EARLIEST_NS, now_ns - self._poll_ns)
                         self._runs[key] = _Question(ask.run(station, model, run_ns), due_ns)
         for station in self._stations:
             if station not in self._reports:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from producers.backoff import Backoff
 from producers.beat import Beater
 from producers.iem import network
 from producers.iem.ask import Ask
@@ -15,14 +16,13 @@ from producers.iem.live import Live
 from producers.iem.look import Reply, outcome
 from producers.iem.throttle import Throttle
 from producers.iem.turns import Turns
-from producers.kalshi.backoff import Backoff
 from producers.metrics import OnMetric
 from producers.publish import Outgoing, Publisher
 from topics.catalog import RAW_IEM_CLI, RAW_IEM_MOS
 from topics.errors import BadRecord
 from topics.log import Appender
 from topics.stations import StationUnresolved
-from topics.units import NS_PER_S
+from topics.units import NS_PER_MS, NS_PER_S
 
 SOURCES = {RAW_IEM_MOS: "iem.mos", RAW_IEM_CLI: "iem.cli"}
 BEAT_NS = 10 * NS_PER_S
@@ -152,7 +152,7 @@ class Poller:
             status=reply.status,
             outcome=said,
             bytes=len(reply.body),
-            ms=(now_ns - began_ns) // 1_000_000,
+            ms=(now_ns - began_ns) // NS_PER_MS,
             problem=problem,
             history=of_history,
         )

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
+from producers.backoff import BASE_S, CAP_S, STABLE_S, Backoff
 from producers.beat import Clock
-from producers.kalshi.backoff import BASE_S, CAP_S, STABLE_S, Backoff
 from producers.kalshi.recorder import Recorder
 from producers.kalshi.session import CHANNELS
 from producers.kalshi.watch import Watch
@@ -54,7 +54,7 @@ class SocketSettings:
     tickers, series: what to watch; series need `discover`. channels: what to subscribe to.
     shard_count, shard_id: `WS_SHARD_COUNT`, `WS_SHARD_ID`. heartbeat_s: silence after which a connection is left.
     beat_interval_s, lease_s: see `producers.beat`. discovery_s: how often the series are listed again.
-    backoff_*, stable_s, failure_*: see `producers.kalshi.backoff`; `WS_FAILURE_THRESHOLD`,
+    backoff_*, stable_s, failure_*: see `producers.backoff`; `WS_FAILURE_THRESHOLD`,
     `WS_FAILURE_COOLDOWN_SECONDS`. journal_path: see `producers.kalshi.journal`.
     compression: offer permessage-deflate. proxy: URL of an HTTP or SOCKS proxy.
     """

@@ -54,7 +54,7 @@ class Line(NamedTuple):
 
 
 class TwsClient:
-    """Connect, ask, listen. now_ns: the clock of receive stamps. on_line, on_live: told of what was not asked for.
+    """Connect, ask, listen. recorder: takes what comes, and stamps it. on_line, on_live: told of what was not asked for.
 
     `listen` must run beside everything else; it ends with TwsUnavailable when the connection does.
     """

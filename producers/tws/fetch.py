@@ -16,7 +16,7 @@ from producers.tws.pacing import Governor
 from producers.tws.plan import Interval, Schedule, Unit
 from producers.tws.reactions import REACTIONS, Reaction
 from producers.tws.recorder import Recorder
-from topics.tws import TwsReason, TwsRequest, TwsUnitNotice
+from topics.tws import BAR_SIZES_NS, TwsReason, TwsRequest, TwsUnitNotice
 from topics.units import NS_PER_S
 
 _PAUSE_S_MAX = 300.0
@@ -62,7 +62,7 @@ class Fetched(Struct, frozen=True):
 class Fetcher:
     """Fetches over one connection.
 
-    pause: sleeps. line_up: returns when TWS has its line. flush: returns when the
+    pause: sleeps, for seconds. line_up: returns when TWS has its line. chance: uniform in [0, 1). flush: returns when the
     log has confirmed; only then is a unit marked as paid.
     """
 
@@ -197,7 +197,7 @@ def _judged(answer: Answer, when: Interval, attempts: int, unit: Unit, now_ns: i
         assert answer.reason is not None, "no answer has a reason"
         what = "complete" if REACTIONS[answer.reason].what == "complete" else "failed"
         return Fetched(what, answer.reason, 0, attempts, answer.code, answer.text)  # type: ignore[arg-type]  # of two
-    size_ns = plan.BAR_SIZES_NS[unit.bar_size]
+    size_ns = BAR_SIZES_NS[unit.bar_size]
     starts_ns = [start_s * NS_PER_S for start_s in answer.starts_s]
     inside = [ns for ns in starts_ns if when.from_ns <= ns < when.to_ns and ns + size_ns <= now_ns]
     if inside:

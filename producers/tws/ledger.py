@@ -37,7 +37,7 @@ class State(Struct):
 
 
 class Ledger:
-    """One verb per thing that happens. units: all that is recorded of one day, for the plan after an outage."""
+    """One verb per thing that happens. zone: the IANA name of the zone whose days an outage makes owed."""
 
     def __init__(self, state: State, zone: str) -> None:
         self.state = state

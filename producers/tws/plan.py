@@ -11,10 +11,8 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from topics.errors import Refused, SettingsError
-from topics.tws import BAR_SIZES_NS, TwsRequest, WhatToShow
+from topics.tws import TwsRequest, WhatToShow
 from topics.units import NS_PER_S
-
-__all__ = ["BAR_SIZES_NS", "Interval", "Schedule", "Unit", "days_of", "interval", "request", "schedule"]
 
 DAYS_MAX = 10_000
 _DAY_S = 86_400

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 
-from producers.kalshi.backoff import Backoff
+from producers.backoff import Backoff
 from producers.kalshi.rest.budget import Breaker, Budget, Lane
 from producers.kalshi.rest.door import Answer, Door, NoAnswer
 from producers.kalshi.rest.pages import Listing, NotAListing

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from producers.backoff import Backoff
 from producers.iem.clock import Clock
 from producers.iem.door import Door
 from producers.iem.history import History, windows, years
@@ -12,7 +13,6 @@ from producers.iem.live import Live
 from producers.iem.poll import Parts, Poller
 from producers.iem.throttle import Throttle
 from producers.iem.turns import Turns
-from producers.kalshi.backoff import Backoff
 from stream_processors.ingest import ingest
 from tapefold.simulators.iem.faults import Faults
 from tapefold.simulators.iem.generated import Chances, Generated

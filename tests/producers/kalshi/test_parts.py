@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from producers.backoff import Backoff
 from producers.kalshi import journal
-from producers.kalshi.backoff import Backoff
 from producers.kalshi.envelope import Message, read
 from producers.kalshi.watch import Watch
 from topics.errors import Refused, SettingsError
