@@ -1,7 +1,7 @@
 """The log as a few words: a record, an appender, a reader. `MemoryLog` is the honest small one; Kafka is in `kafka`."""
 
 import bisect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from topics.errors import Unavailable
@@ -196,10 +196,18 @@ _RANGE_IDLE_MAX = 600  # reads in a row that brought nothing: half a minute
 
 def read_ranges(log: Log, firsts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> list[Stretch]:
     """Exactly the records of [first, end) of each partition. Raises Unavailable when they do not come."""
-    reader = log.reader(firsts)
-    parts: list[Stretch] = []
+    return joined(stretches_between(log, firsts, ends))
+
+
+def stretches_between(
+    log: Log, firsts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> Generator[Stretch, None, None]:
+    """The records of [first, end) of each partition as they come. Raises Unavailable when they do not come."""
     waiting = {partition for partition, end in ends.items() if end > firsts[partition]}
+    if not waiting:
+        return
     idle = 0
+    reader = log.reader({partition: firsts[partition] for partition in waiting})
     try:
         while waiting:
             came = reader.read_stretches(_RANGE_ROWS_MAX, _RANGE_WAIT_S)
@@ -211,10 +219,9 @@ def read_ranges(log: Log, firsts: Mapping[TopicPartition, int], ends: Mapping[To
                 if part.next_offset >= ends[partition]:
                     waiting.discard(partition)
                 if (cut := part.upto(ends[partition])).offsets:
-                    parts.append(cut)
+                    yield cut
     finally:
         reader.close()
-    return joined(parts)
 
 
 class MemoryLog:

@@ -7,6 +7,7 @@ damaged, it is built anew from the records of the last horizon.
 """
 
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,15 +15,11 @@ from typing import NamedTuple
 
 from producers.webhook.content import DIGEST_BYTES
 from topics.catalog import H_RECEIVED_NS, RAW_WEBHOOK
-from topics.errors import Unavailable
-from topics.log import Log, Record, TopicPartition
+from topics.log import Log, Record, Stretch, TopicPartition, stretches_between
 from topics.units import NS_PER_MS
 from topics.webhook import H_CONTENT, H_PROVIDER, H_WEBHOOK_ID
 
 FILE = "markers.sqlite"
-_READ_RECORDS_MAX = 2_000
-_READ_TIMEOUT_S = 5.0
-_STILL_READS_MAX = 6  # half a minute without a record although the log says that there are more
 _EVICT_ROWS_MAX = 10_000  # a second: faster than any sender adds, and too few to be felt
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS markers (
@@ -123,27 +120,17 @@ class Markers:
         known: Mapping[TopicPartition, Marker],
     ) -> int | None:
         """Add the markers of [starts, ends); None when a known record does not stand where it stood."""
-        left = {tp: end for tp, end in ends.items() if starts[tp] < end}
-        if not left:
-            return 0
         unproven = dict(known)
-        count = still = 0
-        with contextlib.closing(log.reader({tp: starts[tp] for tp in left})) as reader:
-            while left:
-                records = reader.read(_READ_RECORDS_MAX, _READ_TIMEOUT_S)
-                still = 0 if records else still + 1
-                if still > _STILL_READS_MAX:
-                    raise Unavailable("the log", f"{len(left)} partitions of {RAW_WEBHOOK} do not come to their end")
-                for record in records:
-                    tp = (record.topic, record.partition)
-                    marker = marker_of(record)
-                    if tp in unproven and unproven.pop(tp) != marker:
-                        return None
-                    if marker is not None:
-                        self.add(marker)
-                    if left.get(tp, record.next_offset) <= record.next_offset:
-                        left.pop(tp, None)
-                    count += 1
+        count = 0
+        with contextlib.closing(stretches_between(log, starts, ends)) as stretches:
+            for record in itertools.chain.from_iterable(map(Stretch.records, stretches)):
+                tp = (record.topic, record.partition)
+                marker = marker_of(record)
+                if tp in unproven and unproven.pop(tp) != marker:
+                    return None
+                if marker is not None:
+                    self.add(marker)
+                count += 1
         self._db.commit()
         return count
 

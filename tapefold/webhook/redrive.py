@@ -12,14 +12,12 @@ from typing import Literal, NamedTuple
 from stream_processors.registry import PARSERS, Told
 from topics.catalog import DEAD, RAW_WEBHOOK
 from topics.codec import decode_dead
-from topics.errors import BadRecord, Unavailable
+from topics.errors import BadRecord
 from topics.events import Cause
-from topics.log import Appender, Log, Record
+from topics.log import Appender, Log, Record, stretches_between
 from topics.webhook import H_CONFLICT, H_REDRIVE_OF, H_WEBHOOK_ID
 
 REDRIVES_MAX = 3  # of one record: a loop of refusals must end
-_READ_RECORDS_MAX = 5_000
-_READ_TIMEOUT_S = 5.0
 _FLUSH_S = 30.0
 
 Verdict = Literal["accepted now", "refused again", "redriven before", "was itself redriven", "too many redrives"]
@@ -110,16 +108,5 @@ def _read(log: Log, topic: str, starts: dict[int, int]) -> Iterator[Record]:
     """All records of a topic, or of those partitions that have a start, up to its present end."""
     marks = log.watermarks([topic])
     wanted = {tp: max(starts.get(tp[1], 0), mark.low) for tp, mark in marks.items() if not starts or tp[1] in starts}
-    left = {tp: marks[tp].high for tp, start in wanted.items() if start < marks[tp].high}
-    reader = log.reader({tp: wanted[tp] for tp in left})
-    try:
-        while left:
-            records = reader.read(_READ_RECORDS_MAX, _READ_TIMEOUT_S)
-            if not records:
-                raise Unavailable("the log", f"{topic} does not come to its end")
-            for record in records:
-                yield record
-                if record.next_offset >= left.get((topic, record.partition), 0):
-                    left.pop((topic, record.partition), None)
-    finally:
-        reader.close()
+    for stretch in stretches_between(log, wanted, {tp: marks[tp].high for tp in wanted}):
+        yield from stretch.records()

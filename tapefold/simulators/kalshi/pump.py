@@ -191,10 +191,12 @@ class Pump:
         link.stalled = True  # from this frame on, not from when the task first runs
 
     async def _mended(self) -> None:
-        """Return when the clients have asked for what they lost, or will not."""
+        """Return when the clients have asked for what they lost, or will not; then nobody waits for them again."""
         give_up_s = self._loop.time() + MEND_S_MAX
         while self._exchange.mending() and (wait_s := give_up_s - self._loop.time()) > 0:
             await self._woken(wait_s)
+        for link in self.links:
+            link.session.hole_shown = False
 
     def _position_ms(self) -> float:
         """Recording time: of the pace, or at full speed of the last frame that passed."""

@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK, InvalidStatus
 
 from producers.kalshi.auth import Signer
+from tapefold.simulators.kalshi import pump
 from tapefold.simulators.kalshi.faults import Faults
 from tapefold.simulators.kalshi.running import Running, running
 from tapefold.simulators.kalshi.world import EVENT, STRIKES, made_up_lines
@@ -149,8 +150,11 @@ def test_after_a_cut_the_client_goes_on_from_true_books(tape: Path, keys: Path) 
     asyncio.run(run())
 
 
-def test_dropped_and_duplicated_frames_are_those_that_are_counted(tape: Path, keys: Path) -> None:
-    """What a client misses and gets twice agrees with the counters."""
+def test_dropped_and_duplicated_frames_are_those_that_are_counted(
+    tape: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a client misses and gets twice agrees with the counters. It asks for no book; the wait for that is cut short."""
+    monkeypatch.setattr(pump, "MEND_S_MAX", 0.5)
 
     async def run() -> None:
         async with simulated(tape, keys, Faults(drop_seq=5, duplicate_probability=0.1)) as simulator:
