@@ -92,7 +92,9 @@ def test_a_fact_told_again_at_another_offset_is_one_row(tables: Tables, make: An
     again = Tick(**make.fact(seq=None, cause=make.cause(index=1), known_ns=tick.known_ns + 1, **numbers))
     other = Tick(**make.fact(seq=None, cause=make.cause(index=2), **numbers | {"price_e6": 490_000}))
     event = Market(**make.fact(event_type="created"))
-    insert_each(tables, *(make.record("fact.tick", each, offset) for offset, each in enumerate([again, tick, other, again])))
+    insert_each(
+        tables, *(make.record("fact.tick", each, offset) for offset, each in enumerate([again, tick, other, again]))
+    )
     insert_each(tables, *(make.record("fact.market", event, offset) for offset in (10, 11)))
     assert [(0,), (2,)] == read(tables, "cause_index", "market_ticks")
     assert [("created", "{}")] == read(tables, "event_type, terms", "market_events")
