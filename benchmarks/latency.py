@@ -1,9 +1,10 @@
 """How old a frame is when its row can be queried, and when it shows in `bars.1m`: at 2,000 frames a second.
 
-    .venv/bin/python benchmarks/latency.py [--rate 2000] [--seconds 30]
+    .venv/bin/python benchmarks/latency.py [--rate 2000] [--seconds 30] [--only bars|rows]
 
 The whole stack runs as `tapefold up` runs it, on the wall clock, with the simulator as upstream. A frame's age counts
-from the stamp that the recorder gave it at the socket.
+from the stamp that the recorder gave it at the socket. Whoever watches takes processor time from what is watched, so each
+of the two figures has a run of its own.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tapefold.settings import load_settings
@@ -21,6 +23,7 @@ from tapefold.stack import Recording, Stack
 from tapefold.supervisor import Service
 from topics.catalog import BARS_1M, RAW_KALSHI_WS
 from topics.codec import decode_bar
+from topics.log import Record, read_ranges
 from topics.units import NS_PER_MINUTE
 
 POLL_S = 0.05
@@ -31,72 +34,74 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=int, default=2_000)
     parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--only", choices=("bars", "rows"))
     given = parser.parse_args()
+    watched = {"bars": watch_bars, "rows": watch_rows}
+    for name in [given.only] if given.only else watched:
+        run(given.rate, given.seconds, watched[name])
+
+
+def run(rate: int, seconds: int, watch: Callable[[Stack, threading.Event], None]) -> None:
+    """Run a stack of its own for `watch`, which looks at it until it is told that the time is over."""
     with tempfile.TemporaryDirectory(prefix="tapefold-bench-") as folder:
         state_dir = Path(folder)
         frames = state_dir / "world.ndjson"
-        lines = made_up_lines(seed=1, frames=given.rate * given.seconds)
+        lines = made_up_lines(seed=1, frames=rate * seconds)
         frames.write_bytes(b"\n".join(lines))
         first, last = (json.loads(line)["recv_ms"] for line in (lines[0], lines[-1]))
-        speed = (last - first) / 1000 / given.seconds
+        speed = (last - first) / 1000 / seconds
         stack = Stack(load_settings(), state_dir / "state", lambda _: None)
         try:
             stack.start(None, until_closed=False)
             time.sleep(6.0)  # the agents join their groups; a live recorder does not start with them either
             environment = stack.simulate(Recording((frames,), str(speed)))
             stack.supervisor.start(Service("ws", ("run", "ws"), {**environment, "WS_CLOCK": "wall"}))
-            watch(stack, given.seconds + TAIL_S)
+            stop = threading.Event()
+            timer = threading.Timer(seconds + TAIL_S, stop.set)
+            timer.start()
+            watch(stack, stop)
         finally:
             stack.stop()
 
 
-def watch(stack: Stack, seconds: float) -> None:
-    """Look at the raw topic, the bars and the store at once; print ages."""
-    begun, stop = time.monotonic(), threading.Event()
-    received: dict[tuple[int, int], int] = {}
-    trades: dict[tuple[str, int], list[int]] = defaultdict(list)
+def watch_bars(stack: Stack, stop: threading.Event) -> None:
+    """Look at the bars as they come, and afterwards at the trades that they are made of; print ages."""
     shown: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
-    visible: list[tuple[int, dict[int, int]]] = []
-
-    def raw() -> None:
-        reader = stack.log.reader(dict.fromkeys(stack.log.watermarks([RAW_KALSHI_WS]), 0))
-        while not stop.is_set():
-            for record in reader.read(10_000, 0.2):
-                headers = dict(record.headers)
-                if headers["kind"] != b"frame":
-                    continue
-                received[record.partition, record.offset] = int(headers["received_ns"])
-                if record.value.startswith(b'{"type":"trade"'):
-                    msg = json.loads(record.value)["msg"]
-                    trades[msg["market_ticker"], msg["ts_ms"] // 60_000].append(int(headers["received_ns"]))
-        reader.close()
-
-    def bars() -> None:
-        reader = stack.log.reader(dict.fromkeys(stack.log.watermarks([BARS_1M]), 0))
-        while not stop.is_set():
-            for record in reader.read(1_000, 0.005):
-                bar = decode_bar(record.value)
-                key = (bar.market_ticker, bar.minute_ns // NS_PER_MINUTE)
-                shown[key].append((bar.trades, time.time_ns()))
-        reader.close()
-
-    def store() -> None:
-        sql = "SELECT _partition, max(_offset) FROM tapefold.raw_records GROUP BY _partition"
-        while not stop.is_set():
-            rows = stack.tables.query_rows(sql).rows
-            visible.append((time.time_ns(), dict(rows)))
-            time.sleep(POLL_S)
-
-    threads = [threading.Thread(target=target) for target in (raw, bars, store)]
-    for thread in threads:
-        thread.start()
-    while time.monotonic() - begun < seconds:
-        time.sleep(0.2)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    reader = stack.log.reader(dict.fromkeys(stack.log.watermarks([BARS_1M]), 0))
+    while not stop.is_set():
+        for record in reader.read(1_000, 0.005):
+            bar = decode_bar(record.value)
+            shown[bar.market_ticker, bar.minute_ns // NS_PER_MINUTE].append((bar.trades, time.time_ns()))
+    reader.close()
+    trades: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for record, stamp in frames_of(stack):
+        if record.value.startswith(b'{"type":"trade"'):
+            msg = json.loads(record.value)["msg"]
+            trades[msg["market_ticker"], msg["ts_ms"] // 60_000].append(stamp)
     report("socket to bars.1m", bar_ages(trades, shown), 200)
+
+
+def watch_rows(stack: Stack, stop: threading.Event) -> None:
+    """Ask the store how far its raw records reach, and afterwards the log when they were received; print ages."""
+    visible: list[tuple[int, dict[int, int]]] = []
+    sql = "SELECT _partition, max(_offset) FROM tapefold.raw_records GROUP BY _partition"
+    while not stop.is_set():
+        rows = stack.tables.query_rows(sql).rows
+        visible.append((time.time_ns(), dict(rows)))
+        time.sleep(POLL_S)
+    received = {(record.partition, record.offset): stamp for record, stamp in frames_of(stack)}
     report("socket to queryable row", row_ages(received, visible), 2_000)
+
+
+def frames_of(stack: Stack) -> Iterator[tuple[Record, int]]:
+    """Each frame on the raw topic, and when it was received (ns)."""
+    marks = stack.log.watermarks([RAW_KALSHI_WS])
+    lows, highs = ({place: mark[end] for place, mark in marks.items()} for end in range(2))
+    for stretch in read_ranges(stack.log, lows, highs):
+        for record in stretch.records():
+            headers = dict(record.headers)
+            if headers["kind"] == b"frame":
+                yield record, int(headers["received_ns"])
 
 
 def bar_ages(trades: dict, shown: dict) -> list[float]:

@@ -5,10 +5,7 @@ from collections.abc import Iterator
 from topics.codec import decode_fact
 from topics.errors import Refused
 from topics.facts import AnyFact
-from topics.log import Log
-
-_READ_MAX = 1_000
-_READ_TIMEOUT_S = 5.0
+from topics.log import Log, stretches_between
 
 
 def partitions_of(log: Log, topic: str) -> int:
@@ -23,13 +20,7 @@ def facts_of(log: Log, topic: str) -> Iterator[tuple[int, AnyFact]]:
     """All facts of a topic with their partition, each partition's in order. Raises Refused, Unavailable."""
     partitions_of(log, topic)
     marks = log.watermarks([topic])
-    reader = log.reader({place: mark.low for place, mark in marks.items()})
-    left = sum(mark.high - mark.low for mark in marks.values())
-    while left > 0:
-        records = reader.read(min(left, _READ_MAX), _READ_TIMEOUT_S)
-        if not records:
-            break  # offsets without a record: the log is at its end
-        left -= len(records)
-        for record in records:
+    lows, highs = ({place: mark[end] for place, mark in marks.items()} for end in range(2))
+    for stretch in stretches_between(log, lows, highs):
+        for record in stretch.records():
             yield record.partition, decode_fact(record.value)
-    reader.close()

@@ -83,7 +83,9 @@ class Stack:
         elif self._settings.series() and not environment:
             self.supervisor.start(Service("rest", ("run", "rest")))
         elif not ws and not self._settings.sources():
-            self._say("no upstream: set KALSHI_SERIES or KALSHI_MARKETS and a key, IEM_STATIONS, TWS_SYMBOLS, ..,")
+            self._say(
+                "no upstream: set KALSHI_SERIES or KALSHI_MARKETS and a key, IEM_STATIONS, TWS_SYMBOLS or WEBHOOK_SECRET,"
+            )
             self._say("or give --frames or --archive")
 
     def simulate(self, recording: Recording) -> dict[str, str]:
