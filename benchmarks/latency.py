@@ -23,7 +23,7 @@ from tapefold.stack import Recording, Stack
 from tapefold.supervisor import Service
 from topics.catalog import BARS_1M, RAW_KALSHI_WS
 from topics.codec import decode_bar
-from topics.log import Record, read_ranges
+from topics.log import Record, all_records
 from topics.units import NS_PER_MINUTE
 
 POLL_S = 0.05
@@ -95,13 +95,10 @@ def watch_rows(stack: Stack, stop: threading.Event) -> None:
 
 def frames_of(stack: Stack) -> Iterator[tuple[Record, int]]:
     """Each frame on the raw topic, and when it was received (ns)."""
-    marks = stack.log.watermarks([RAW_KALSHI_WS])
-    lows, highs = ({place: mark[end] for place, mark in marks.items()} for end in range(2))
-    for stretch in read_ranges(stack.log, lows, highs):
-        for record in stretch.records():
-            headers = dict(record.headers)
-            if headers["kind"] == b"frame":
-                yield record, int(headers["received_ns"])
+    for record in all_records(stack.log, [RAW_KALSHI_WS]):
+        headers = dict(record.headers)
+        if headers["kind"] == b"frame":
+            yield record, int(headers["received_ns"])
 
 
 def bar_ages(trades: dict, shown: dict) -> list[float]:

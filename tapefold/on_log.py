@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from topics.codec import decode_fact
 from topics.errors import Refused
 from topics.facts import AnyFact
-from topics.log import Log, stretches_between
+from topics.log import Log, all_records
 
 
 def partitions_of(log: Log, topic: str) -> int:
@@ -19,8 +19,5 @@ def partitions_of(log: Log, topic: str) -> int:
 def facts_of(log: Log, topic: str) -> Iterator[tuple[int, AnyFact]]:
     """All facts of a topic with their partition, each partition's in order. Raises Refused, Unavailable."""
     partitions_of(log, topic)
-    marks = log.watermarks([topic])
-    lows, highs = ({place: mark[end] for place, mark in marks.items()} for end in range(2))
-    for stretch in stretches_between(log, lows, highs):
-        for record in stretch.records():
-            yield record.partition, decode_fact(record.value)
+    for record in all_records(log, [topic]):
+        yield record.partition, decode_fact(record.value)

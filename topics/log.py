@@ -224,6 +224,14 @@ def stretches_between(
         reader.close()
 
 
+def all_records(log: Log, topics: Iterable[str]) -> Generator[Record, None, None]:
+    """All records that stand on `topics` now, each partition's in order. Raises Unavailable when they do not come."""
+    marks = log.watermarks(topics)
+    lows = {partition: mark.low for partition, mark in marks.items()}
+    for part in stretches_between(log, lows, {partition: mark.high for partition, mark in marks.items()}):
+        yield from part.records()
+
+
 class MemoryLog:
     """A log in this process, for tests of pure code. It keeps order and offsets; it has no other process and no disk."""
 

@@ -23,7 +23,7 @@ from topics.catalog import BARS_1M
 from topics.codec import decode_bar
 from topics.events import Bar
 from topics.kafka import KafkaLog
-from topics.log import TopicPartition
+from topics.log import TopicPartition, all_records
 
 POLL_S = 0.05
 STOP_TIMEOUT_S = 30
@@ -74,20 +74,13 @@ def first_batch_s(worker: subprocess.Popen) -> float:
 
 def read_bars(bootstrap: str) -> tuple[dict[str, Bar], tuple[int, int]]:
     """Row id -> the bar of its last revision, and the first and last write time (ms) on `bars.1m`."""
-    log = KafkaLog(bootstrap)
-    marks = log.watermarks([BARS_1M])
-    left = sum(mark.high - mark.low for mark in marks.values())
-    reader = log.reader({key: mark.low for key, mark in marks.items()})
     bars: dict[str, Bar] = {}
     written_ms: list[int] = []
-    while left:
-        for record in reader.read(20_000, 1.0):
-            bar = decode_bar(record.value)
-            if bar.row_id not in bars or bar.rev >= bars[bar.row_id].rev:
-                bars[bar.row_id] = bar
-            written_ms.append(record.timestamp_ms)
-            left -= 1
-    reader.close()
+    for record in all_records(KafkaLog(bootstrap), [BARS_1M]):
+        bar = decode_bar(record.value)
+        if bar.row_id not in bars or bar.rev >= bars[bar.row_id].rev:
+            bars[bar.row_id] = bar
+        written_ms.append(record.timestamp_ms)
     return bars, (min(written_ms), max(written_ms))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from topics.errors import TopicMismatch, Unavailable
 from topics.kafka import KafkaLog
-from topics.log import Log, MemoryLog, Record, Watermarks, joined
+from topics.log import Log, MemoryLog, Record, Watermarks, all_records, joined
 
 
 @pytest.fixture(params=["memory", "kafka"])
@@ -169,3 +169,20 @@ def test_topics_can_be_asked_at_once_after_they_were_created(log):
         names = [f"t-{uuid.uuid4().hex[:8]}" for _ in range(20)]
         log.create({name: {} for name in names}, 4)
         assert {Watermarks(0, 0)} == set(log.watermarks(names).values())
+
+
+def test_all_records_of_a_topic_are_those_that_stood_there_when_it_was_asked(log, topic):
+    """An empty topic has none; each partition's come in order; what is appended while they are read is not waited for."""
+    assert [] == list(all_records(log, [topic]))
+    appender = log.appender()
+    for number in range(30):
+        appender.append(topic, b"%d" % number, partition=number % 3)
+    appender.flush()
+    found = all_records(log, [topic])
+    read = [next(found)]
+    appender.append(topic, b"late", partition=0)
+    appender.flush()
+    read += found
+    for partition in range(3):
+        values = [record.value for record in read if record.partition == partition]
+        assert [b"%d" % number for number in range(partition, 30, 3)] == values

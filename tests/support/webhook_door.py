@@ -12,7 +12,7 @@ from pathlib import Path
 from tapefold.wiring import topic_settings
 from topics.catalog import RAW_WEBHOOK
 from topics.kafka import KafkaLog
-from topics.log import Record
+from topics.log import Record, all_records
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # the specification's example
 
@@ -24,14 +24,7 @@ def create_topics(log: KafkaLog, partitions: int = 4) -> None:
 
 def stored(log: KafkaLog) -> list[Record]:
     """All records of raw.webhook."""
-    marks = log.watermarks([RAW_WEBHOOK])
-    wanted = sum(mark.high for mark in marks.values())
-    reader = log.reader({tp: mark.low for tp, mark in marks.items()})
-    records: list[Record] = []
-    while len(records) < wanted:
-        records += reader.read(5_000, 5.0)
-    reader.close()
-    return records
+    return list(all_records(log, [RAW_WEBHOOK]))
 
 
 class Process:

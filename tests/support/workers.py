@@ -19,6 +19,7 @@ from topics.catalog import BARS_1M, FOLD_TOPICS, RAW_KALSHI_WS, RAW_TOPICS
 from topics.codec import decode_bar, encode
 from topics.events import BeatNotice
 from topics.kafka import KafkaLog
+from topics.log import all_records
 
 PARTITIONS = 4
 START_MS = 1_740_000_000_000
@@ -139,18 +140,12 @@ def drain(log: KafkaLog, *stages: str, timeout_s: float = 90) -> None:
 
 def final_bars(log: KafkaLog) -> dict[str, Any]:
     """The last revision of every bar on the log; equal revisions must be equal."""
-    marks = log.watermarks([BARS_1M])
-    left = sum(mark.high - mark.low for mark in marks.values())
-    reader = log.reader({partition: mark.low for partition, mark in marks.items()})
     bars: dict[str, Any] = {}
-    while left > 0:
-        for record in reader.read(10_000, 1.0):
-            left -= 1
-            bar = decode_bar(record.value)
-            before = bars.get(bar.row_id)
-            if before is None or bar.rev > before.rev:
-                bars[bar.row_id] = bar
-            elif bar.rev == before.rev:
-                assert before == bar, "equal revisions differ"
-    reader.close()
+    for record in all_records(log, [BARS_1M]):
+        bar = decode_bar(record.value)
+        before = bars.get(bar.row_id)
+        if before is None or bar.rev > before.rev:
+            bars[bar.row_id] = bar
+        elif bar.rev == before.rev:
+            assert before == bar, "equal revisions differ"
     return bars
