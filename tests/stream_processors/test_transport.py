@@ -73,13 +73,17 @@ def test_registering_makes_it_what_the_fetcher_uses(monkeypatch):
     assert "PartitionRecords" in fetcher.Fetcher._proc_fetch_request.__code__.co_names
 
 
-def test_fetches_wait_no_longer_than_we_say(tmp_path):
-    """Faust's own wait is 1.5 s: what a busy partition brings would lie for as long when the others are quiet."""
+def test_fetches_gather_for_as_long_as_we_say(tmp_path):
+    """Faust's own wait is 1.5 s, or until there is one byte; both are private to aiokafka's consumer, which must use them."""
 
     async def made():
         settings = app.WorkerSettings(bootstrap="127.0.0.1:9", stage="fold", data_dir=tmp_path, partitions=4)
         worker = app.build(settings, MemoryLog().appender())
         return worker.consumer._new_consumer_thread()._create_worker_consumer(worker.transport)
 
-    assert transport.FETCH_WAIT_MS == asyncio.run(made())._fetch_max_wait_ms
-    assert "_fetch_max_wait_ms" in AIOKafkaConsumer.start.__code__.co_names
+    consumer = asyncio.run(made())
+    assert (transport.FETCH_WAIT_MS, transport.FETCH_BYTES_MIN) == (
+        consumer._fetch_max_wait_ms,
+        consumer._fetch_min_bytes,
+    )
+    assert {"_fetch_max_wait_ms", "_fetch_min_bytes"} <= set(AIOKafkaConsumer.start.__code__.co_names)
