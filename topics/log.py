@@ -191,7 +191,7 @@ class Log(Protocol):
 
 _RANGE_ROWS_MAX = 10_000
 _RANGE_WAIT_S = 0.05
-_RANGE_IDLE_MAX = 600  # reads in a row that brought nothing: half a minute
+_RANGE_STILL_S = 60.0  # a partition that brings nothing for so long, before its end, will not
 
 
 def read_ranges(log: Log, firsts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> list[Stretch]:
@@ -200,19 +200,28 @@ def read_ranges(log: Log, firsts: Mapping[TopicPartition, int], ends: Mapping[To
 
 
 def stretches_between(
-    log: Log, firsts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+    log: Log,
+    firsts: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
+    *,
+    records_max: int = _RANGE_ROWS_MAX,
+    wait_s: float = _RANGE_WAIT_S,
+    bare: bool = False,
 ) -> Generator[Stretch, None, None]:
-    """The records of [first, end) of each partition as they come. Raises Unavailable when they do not come."""
+    """The records of [first, end) of each partition as they come. Raises Unavailable when they do not come.
+
+    records_max, wait_s, bare: of each read, see `Reader.read_stretches`.
+    """
     waiting = {partition for partition, end in ends.items() if end > firsts[partition]}
     if not waiting:
         return
-    idle = 0
+    still_s = 0.0
     reader = log.reader({partition: firsts[partition] for partition in waiting})
     try:
         while waiting:
-            came = reader.read_stretches(_RANGE_ROWS_MAX, _RANGE_WAIT_S)
-            idle = 0 if came else idle + 1
-            if idle > _RANGE_IDLE_MAX:
+            came = reader.read_stretches(records_max, wait_s, bare=bare)
+            still_s = 0.0 if came else still_s + wait_s
+            if still_s > _RANGE_STILL_S:
                 raise Unavailable("the log", f"expected records up to {dict(ends)}, none came; {sorted(waiting)} wait")
             for part in came:
                 partition = (part.topic, part.partition)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from topics.catalog import FACT_POLICY, H_RECEIVED_NS, RAW_TOPICS
 from topics.errors import Unavailable
 from topics.kafka import KafkaLog
-from topics.log import Log, Reader, Record, Stretch, TopicPartition, stretches_of
+from topics.log import Log, Reader, Record, Stretch, TopicPartition, stretches_between, stretches_of
 from topics.units import NS_PER_MS, NS_PER_S
 
 READ_RECORDS_MAX = 20_000
@@ -120,28 +120,14 @@ def stretches(log: Log, leg: Leg) -> Iterator[Stretch]:
     wanted = {partition: offsets for partition, offsets in leg.cut.items() if offsets[0] < offsets[1]}
     if leg.speed is not None:
         return _Paced(log, wanted, leg.speed, leg.begin_ns).stretches()
-    return _at_once(log, wanted)
-
-
-def _at_once(log: Log, wanted: Cut) -> Iterator[Stretch]:
-    left = {partition: offsets[1] for partition, offsets in wanted.items()}
-    reader = log.reader({partition: offsets[0] for partition, offsets in wanted.items()})
-    bare = not any(topic in WHOLE for topic, _ in wanted)
-    still_s = time.monotonic()
-    while left:
-        read = reader.read_stretches(READ_RECORDS_MAX, _READ_WAIT_S, bare=bare)
-        if read:
-            still_s = time.monotonic()
-        elif time.monotonic() - still_s > STILL_S:
-            raise Unavailable("the log", f"no record for {STILL_S:.0f} s before the cut of {sorted(left)}")
-        for stretch in read:
-            end = left.get((stretch.topic, stretch.partition), 0)
-            within = stretch.upto(end)
-            if stretch.next_offset >= end:
-                left.pop((stretch.topic, stretch.partition), None)
-            if within.offsets:
-                yield within
-    reader.close()
+    return stretches_between(
+        log,
+        {partition: first for partition, (first, _) in wanted.items()},
+        {partition: end for partition, (_, end) in wanted.items()},
+        records_max=READ_RECORDS_MAX,
+        wait_s=_READ_WAIT_S,
+        bare=not any(topic in WHOLE for topic, _ in wanted),
+    )
 
 
 class _Paced:
