@@ -74,7 +74,8 @@ class SettlementLabel(Struct, frozen=True, kw_only=True, gc=False):
 
     check_ns: when the venue looked; check_by: `venue`, it said when it settled, or `rule`, by the era's rule; None while no
     final report is on the tape. label_f: the value of the last final report issued by then; later ones are not looked at.
-    known_ns: when the label was known: not before the check, nor before the report. values: every report, oldest first.
+    known_ns: when the label was known: not before the check, nor before the report, nor before an outcome that moved the check.
+    values: every report, oldest first.
     venue_value_f: what the venue says it settled on, None where it does not say a number. agrees: None unless both are there.
     """
 

@@ -1,8 +1,10 @@
--- Labels: nothing before the venue looked, before the day was over, or before the report was known; and no later report.
+-- Labels: nothing before the venue looked, before it said so, before the day was over, or before the report was known; and no
+-- later report.
 SELECT
     multiIf(
         label_f IS NULL, '',
         known_at < check_utc, 'label_known_before_the_check',
+        check_by = 'venue' AND known_at < venue_known_at, 'label_known_before_the_outcome',
         toUnixTimestamp(assumeNotNull(check_utc)) < (toInt64(target_date_local) + 1) * 86400 - standard_offset_s,
         'label_before_the_day_was_over',
         length(chosen) = 0, 'label_without_report',

@@ -8,7 +8,6 @@ rev: the sum, over all distinct reports and outcomes, of 2^40 minus the millisec
 known: it grows with every one that comes, and with every one that turns out to have been known earlier.
 """
 
-from collections.abc import Iterable
 from typing import Literal, NamedTuple, TypeVar
 
 from msgspec import Struct, field
@@ -142,8 +141,10 @@ def label(state: Day, station: str, series_ticker: str, day: int, offset_s: int)
     end_ns = bounds_ns(day, offset_s)[1]
     values = _values(state, measure, end_ns)
     finals = [value for value in values if value.report == "final"]
-    venue = _venue(outcome for key, outcome in state.outcomes.items() if series_of(key) == series_ticker)
+    told = [outcome for key, outcome in state.outcomes.items() if series_of(key) == series_ticker]
+    venue = max(told, key=_says_most, default=None)
     check_ns, check_by = _check(finals, venue)
+    check_known_ns = _check_known(finals, told)
     seen = [
         value for value in finals if check_ns is not None and value.issued_ns <= check_ns and value.value_f is not None
     ]
@@ -165,7 +166,7 @@ def label(state: Day, station: str, series_ticker: str, day: int, offset_s: int)
         check_by=check_by,
         label_f=None if chosen is None else chosen.value_f,
         product=None if chosen is None else chosen.product,
-        known_ns=None if chosen is None or check_ns is None else max(check_ns, chosen.known_ns),
+        known_ns=None if chosen is None or check_ns is None else max(check_ns, chosen.known_ns, check_known_ns),
         known_by=None if chosen is None else chosen.known_by,
         missing_reason=reason,
         venue_value_f=venue_f,
@@ -192,9 +193,9 @@ def _values(state: Day, measure: Measure, end_ns: int) -> list[ClimateValue]:
     return sorted(values, key=lambda value: (value.issued_ns, value.product, value.known_ns, _place(value.cause)))
 
 
-def _venue(outcomes: Iterable[Outcome]) -> Outcome | None:
+def _says_most(told: Outcome) -> tuple[bool, bool, tuple[object, ...]]:
     """What the venue says: a final outcome before a provisional one, one with a number before one without; the last known."""
-    return max(outcomes, key=lambda told: (told.final, told.value_f is not None, told[:2]), default=None)
+    return told.final, told.value_f is not None, told[:2]
 
 
 def _check(finals: list[ClimateValue], venue: Outcome | None) -> tuple[int | None, Literal["venue", "rule"] | None]:
@@ -206,6 +207,13 @@ def _check(finals: list[ClimateValue], venue: Outcome | None) -> tuple[int | Non
     if venue is not None and venue.settled_ns is not None and release_ns <= venue.settled_ns < by_rule_ns:
         return venue.settled_ns, "venue"
     return by_rule_ns, "rule"
+
+
+def _check_known(finals: list[ClimateValue], told: list[Outcome]) -> int:
+    """Since when one could know when the venue looked; 0: since the rule, because no outcome ever said otherwise."""
+    if any(_check(finals, outcome)[1] == "venue" for outcome in told):
+        return max(told, key=_says_most).known_ns
+    return 0
 
 
 def _reason(values: list[ClimateValue], finals: list[ClimateValue], *, expired: bool) -> LabelReason:

@@ -42,6 +42,7 @@ ASOF_LEAKS = {
 }
 LABEL_LEAKS = {
     "label_known_before_the_check": "check_utc - INTERVAL 1 HOUR AS known_at",
+    "label_known_before_the_outcome": "'venue' AS check_by, known_at + INTERVAL 1 HOUR AS venue_known_at",
     "label_before_the_day_was_over": "toDateTime64('2024-11-28 04:59:00', 9, 'UTC') AS check_utc",
     "label_without_report": "'another' AS product",
     "label_issued_after_the_check": "reports[3].product AS product, reports[3].value_f AS label_f",

@@ -60,6 +60,7 @@ def test_the_venue_s_word_on_when_it_settled_moves_the_check_forward():
         outcomes=[outcome("84", "2024-11-28 16:00", settled="2024-11-28 12:20")],
     )
     assert (84, "venue", ns("2024-11-28 12:20")) == (early.label_f, early.check_by, early.check_ns)
+    assert ns("2024-11-28 16:00") == early.known_ns  # before, nobody knew that the 86 came too late
     late = label(*REAL, outcomes=[outcome("84", "2024-12-20 16:00", settled="2024-12-20 12:20")])
     assert (84, "rule") == (late.label_f, late.check_by)
 
