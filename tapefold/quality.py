@@ -1,7 +1,7 @@
-"""Data quality: the figures of a dataset over days, its health on one, and features fit to train on, as functions."""
+"""Data quality: the figures of a dataset over days, its health on one, and features fit to train on and to ask with, as functions."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -9,10 +9,10 @@ from sinks.tables import Tables
 from topics.errors import Refused
 
 Status = Literal["GREEN", "YELLOW", "RED"]
-# feature set -> the view for training, its parameter for keys, the column of the key
-_TRAINING: dict[str, tuple[str, str, str]] = {
-    "features_price_1m_v1": ("get_features_for_training", "symbols", "symbol"),
-    "features_weather": ("get_weather_features_for_training", "series_tickers", "market_ticker"),
+# feature set -> the views for each use, their parameter for keys, the column of the key
+_FEATURES: dict[str, tuple[str, str, str]] = {
+    "features_price_1m_v1": ("get_features", "symbols", "symbol"),
+    "features_weather": ("get_weather_features", "series_tickers", "market_ticker"),
 }
 
 
@@ -75,14 +75,29 @@ def get_features_for_training(tables: Tables, feature_set: str, keys: Sequence[s
     keys: symbols of features_price_1m_v1, series tickers of features_weather; none: all. What the ledger calls unusable
     is left out; the column `annotations` has what else it says. Raises Refused for another feature set.
     """
-    if feature_set not in _TRAINING:
+    return _features(tables, "training", feature_set, {"keys": list(keys), "start": start, "end_at": end})
+
+
+def get_features_for_inference(  # noqa: PLR0917  # as its fellow, and the time of knowledge
+    tables: Tables, feature_set: str, keys: Sequence[str], start: str, end: str, asof: str
+) -> pa.Table:
+    """The same as they were known at `asof` (ISO, UTC): of facts and decisions known by then, never of later ones.
+
+    A row that was not known yet, and one that was unusable then, is not there. Raises Refused for another feature set.
+    """
+    asked = {"keys": list(keys), "start": start, "end_at": end, "asof": asof}
+    return _features(tables, "inference", feature_set, asked)
+
+
+def _features(tables: Tables, use: str, feature_set: str, asked: dict[str, Any]) -> pa.Table:
+    if feature_set not in _FEATURES:
         raise Refused(
-            f"feature set {feature_set!r}: expected one of {', '.join(_TRAINING)}; see tapefold_api.feature_registry"
+            f"feature set {feature_set!r}: expected one of {', '.join(_FEATURES)}; see tapefold_api.feature_registry"
         )
-    view, keyed_by, order = _TRAINING[feature_set]
+    view, keyed_by, order = _FEATURES[feature_set]
+    times = ", ".join(f"{name} = {{{name}:DateTime64(9, 'UTC')}}" for name in asked if name != "keys")
     return tables.query_arrow(
-        f"SELECT * FROM tapefold_api.{view}({keyed_by} = {{keys:Array(String)}},"  # noqa: S608  # names of our own
-        " start = {start:DateTime64(9, 'UTC')}, end_at = {end_at:DateTime64(9, 'UTC')})"
+        f"SELECT * FROM tapefold_api.{view}_for_{use}({keyed_by} = {{keys:Array(String)}}, {times})"  # noqa: S608  # names of our own
         f" ORDER BY {order}, minute, row_id",
-        {"keys": list(keys), "start": start, "end_at": end},
+        asked,
     )

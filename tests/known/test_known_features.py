@@ -120,6 +120,9 @@ def test_weather_features_known_at_a_time_are_those_of_the_tape_cut_there(tables
         bars = [bar for bar in tape.fold(made.known_at(known_ns))["bars.1m"].values() if bar.known_ns <= known_ns]
         expected = straight(bars, told, reported, closes)
         assert expected == read(tables, f"features_weather_known(t = fromUnixTimestamp64Nano({known_ns}, 'UTC'))")
+        asked = "series_tickers = [], start = '2020-01-01 00:00:00', end_at = '2030-01-01 00:00:00'"
+        moment = f"fromUnixTimestamp64Nano({known_ns}, 'UTC')"
+        assert expected == read(tables, f"get_weather_features_for_inference({asked}, asof = {moment})")
         changes |= {(row[0], row[1], row[7], row[9] is None) for row in expected.values()}
     assert expected == read(tables, "features_weather")
     assert len(changes) > 6

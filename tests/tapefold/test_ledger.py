@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from minutes import telling
-from stored import empty, insert
+from stored import empty, insert, records
 from typer.testing import CliRunner
 from weather import WeatherFold, ns
 
@@ -81,7 +81,8 @@ def tables(store_url):
     empty(opened)
     told = [telling(FIRST + n, n, 100_000_000 + n, symbol=symbol) for symbol in ("SPY", "QQQ") for n in range(120)]
     fold = WeatherFold().feed(FACT_BAR, *told)
-    insert(opened, [Record(out.topic, 0, offset, 0, None, (), out.value) for offset, out in enumerate(fold.outputs)])
+    rows = [Record(out.topic, 0, offset, 0, None, (), out.value) for offset, out in enumerate(fold.outputs)]
+    insert(opened, [*records(FACT_BAR, *told), *rows])
     yield opened
     empty(opened)
     opened.close()
@@ -116,6 +117,27 @@ def test_training_leaves_out_what_is_unusable_and_what_leans_on_it(tables):
     assert set(range(120)) == set(trained(tables, "QQQ"))
 
 
+def asked(tables, asof):
+    """What inference gets of SPY at that moment: closes by minute from FIRST."""
+    rows = quality.get_features_for_inference(
+        tables, "features_price_1m_v1", ["SPY"], "2026-04-10 14:00:00", "2026-04-10 16:00:00", asof
+    ).to_pylist()
+    return {int(row["minute"].timestamp()) // 60 - FIRST: int(row["close"] * 1_000_000) - 100_000_000 for row in rows}
+
+
+def test_inference_knows_neither_bars_nor_decisions_of_later(tables):
+    """At 15:00:02 the bar of 14:59 is known and the next is not; a correction and a decision hold from their own times on."""
+    late = telling(FIRST + 10, 900, 100_000_777, known_ns=ns("2026-04-11 10:00"))
+    insert(tables, records(FACT_BAR, late))
+    decide(tables, decision(20, 30))
+    assert {n: n for n in range(59)} == asked(tables, "2026-04-10 15:00:01")
+    assert {n: n for n in range(60)} == asked(tables, "2026-04-10 15:00:02")
+    assert {n: n for n in range(120)} == asked(tables, "2026-04-11 07:59:59")
+    left = {n: n for n in (*range(20), *range(90, 120))}
+    assert left == asked(tables, "2026-04-11 08:00:00")
+    assert left | {10: 777} == asked(tables, "2026-04-11 10:00:00")
+
+
 def test_a_decision_that_was_taken_back_leaves_nothing_out(tables):
     """The latest version holds; as known before, the earlier one did."""
     decide(tables, decision(0, 120), decision(0, 120, "withdrawn", version=2, known_ns=ns("2026-04-12 08:00")))
@@ -140,6 +162,8 @@ def test_an_unknown_feature_set_is_refused(tables):
     """The message names those that are there."""
     with pytest.raises(Refused, match="features_weather"):
         quality.get_features_for_training(tables, "features_of_dreams", [], "2026-04-10", "2026-04-11")
+    with pytest.raises(Refused, match="features_weather"):
+        quality.get_features_for_inference(tables, "features_of_dreams", [], "2026-04-10", "2026-04-11", "2026-04-11")
 
 
 def test_the_commands_write_the_ledger_and_show_it(own_kafka, monkeypatch):
