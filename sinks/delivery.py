@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from sinks.assignment import Committed, PartitionStopped, check_tail, has_tail, position_of
 from sinks.batch import Share, where
-from sinks.evolution import EXTRA_FIELDS, Compatible
+from sinks.evolution import Compatible
 from sinks.generation import split
 from sinks.ledger import Ledger
 from sinks.protocol import (
@@ -156,9 +156,9 @@ class Delivery:
             )
             for part in parts
         )
-        if EXTRA_FIELDS in built.tables:
-            self.unknown_fields += len(built.tables[EXTRA_FIELDS])
-            self._logger.warning("sink_unknown_fields", records=len(built.tables[EXTRA_FIELDS]))
+        if built.unknown_fields:
+            self.unknown_fields += built.unknown_fields
+            self._logger.warning("sink_unknown_fields", records=built.unknown_fields)
         return Batch(shares, built)
 
     def load(self, shares: Iterable[Share]) -> Batch:

@@ -1,7 +1,7 @@
 """Records of other schema versions: what may be taken, and what of it we do not know. Pure.
 
 A version outside the range stops its partition: a breaking change is nobody's to guess. A field that we do not know is kept
-as it came, in `extra_fields`; no default ever stands in for a value.
+as it came, in the column `extra` of its row; no default ever stands in for a value.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,15 +9,14 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
-import pyarrow as pa
 
-from sinks import columns
 from sinks.assignment import PartitionStopped
 from topics import catalog
 from topics.codec import encode
-from topics.log import Record, Stretch
+from topics.log import Stretch
 
-EXTRA_FIELDS = "extra_fields"
+_NOTHING = b"{}"
+_Fields = dict[str, msgspec.Raw]
 
 
 class Compatible(NamedTuple):
@@ -74,27 +73,23 @@ def unknown_fields(event: Any, value: bytes) -> bytes | None:
         return None
     kind: type[msgspec.Struct] = type(event)
     known = _known(kind)
-    said: dict[str, msgspec.Raw] = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+    said = msgspec.json.decode(value, type=_Fields)
     extra = {name: content for name, content in said.items() if name not in known}
     return msgspec.json.encode(extra) if extra else None
 
 
-def extra_table(found: Sequence[tuple[Any, Record, bytes]]) -> dict[str, pa.Table]:
-    """The rows of `extra_fields` from (event, record, unknown fields), if there are any."""
-    if not found:
-        return {}
-    records = [record for _, record, _ in found]
-    table = pa.table(
-        {
-            "extra": columns.raw([extra for _, _, extra in found]),
-            "event_type": columns.labels([type(event).__name__ for event, _, _ in found]),
-            "schema_version": columns.labels([version_of(record.headers) for record in records]),
-            "_topic": columns.labels([record.topic for record in records]),
-            "_partition": columns.uint32([record.partition for record in records]),
-            "_offset": columns.uint64([record.offset for record in records]),
-        }
-    )
-    return {EXTRA_FIELDS: table}
+def extra_of(event: Any, unknown: bytes | None) -> bytes:
+    """The column `extra` of a row: what the fact itself brought in `extra`, and the fields of its record that we do not know.
+
+    A name that both have is told of the record with an underscore before it: nothing is left out.
+    """
+    own = bytes(getattr(event, "extra", _NOTHING))
+    if unknown is None:
+        return own
+    fields = msgspec.json.decode(own, type=_Fields)
+    for name, content in msgspec.json.decode(unknown, type=_Fields).items():
+        fields[f"_{name}" if name in fields else name] = content
+    return msgspec.json.encode(fields)
 
 
 @cache

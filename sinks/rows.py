@@ -16,7 +16,7 @@ from sinks import columns
 from sinks.batch import Tail, tail_of
 from sinks.beats import beat_tables
 from sinks.checksum import Hashes, row_hashes, total
-from sinks.evolution import extra_table, unknown_fields
+from sinks.evolution import extra_of, unknown_fields
 from sinks.layout_parts import Layout
 from sinks.layouts import DEAD, LAYOUTS
 from topics import catalog
@@ -43,16 +43,17 @@ from topics.webhook import Webhook
 RAW_RECORDS = "raw_records"
 VALUE_TEXT_BYTES_MAX = 4096
 _BEAT = (catalog.H_KIND, b"beat")
-CODE = 2  # of the rows made here; raise it with any change by which an equal record gives another row
+CODE = 3  # of the rows made here; raise it with any change by which an equal record gives another row
 
 Decode = Callable[[bytes], Any]
 
 
 class Row(NamedTuple):
-    """A decoded value and the record that brought it."""
+    """A decoded value, the record that brought it, and the JSON of its fields that we do not know, None without any."""
 
     event: Any
     record: Record
+    unknown: bytes | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -107,7 +108,7 @@ _ROW_TOPICS: dict[str, tuple[Decode, tuple[str, ...]]] = {
 FOLDED_TABLES = frozenset(  # made of facts alone, by the fold
     table for topic, (_, tables) in _ROW_TOPICS.items() if catalog.BY_NAME[topic].group == "derived" for table in tables
 )
-_REFUSED = (ValueError, OverflowError, TypeError)  # what a column maker raises; pyarrow's errors are among them
+_REFUSED = (ValueError, OverflowError, TypeError, msgspec.MsgspecError)  # of a column's maker; pyarrow's are among them
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)  # TypeError: a null value
 
 
@@ -115,7 +116,8 @@ class Built(NamedTuple):
     """What one or more stretches become.
 
     tables: table -> its rows; those without rows are left out, bronze comes first. hashes: of the bronze rows, in their
-    order; spans: where in it each partition's rows begin and end. checksums, tails: of each stretch.
+    order; spans: where in it each partition's rows begin and end. checksums, tails: of each stretch. unknown_fields:
+    records with fields that we do not know.
     """
 
     tables: dict[str, pa.Table]
@@ -123,6 +125,7 @@ class Built(NamedTuple):
     spans: dict[TopicPartition, tuple[int, int]]
     checksums: dict[TopicPartition, int]
     tails: dict[TopicPartition, Tail]
+    unknown_fields: int = 0
 
 
 def build(records: Sequence[Record], *, topic_ids: Mapping[str, str], code_version: str) -> dict[str, pa.Table]:
@@ -144,7 +147,7 @@ def build_stretches(stretches: Sequence[Stretch], *, topic_ids: Mapping[str, str
     tails: dict[TopicPartition, Tail] = {}
     rows: dict[str, list[Row]] = {}
     refused: list[Row] = []
-    extras: list[tuple[Any, Record, bytes]] = []
+    unknown = 0
     for part in stretches:
         headers = columns.headers(part.headers)
         hashes = row_hashes(part.offsets, part.timestamps_ms, part.keys, headers, part.values)
@@ -158,9 +161,8 @@ def build_stretches(stretches: Sequence[Stretch], *, topic_ids: Mapping[str, str
             bronze_rows += len(hashes)
             beats += [part.record(place) for place, pairs in enumerate(part.headers) if _BEAT in pairs]
         else:
-            _interpret(part, rows, refused, extras, code_version)
+            unknown += _interpret(part, rows, refused, code_version)
     tables = {RAW_RECORDS: _joined(bronze), **beat_tables(beats)} if bronze else {}
-    tables |= extra_table(extras)
     for table, table_rows in rows.items():
         if table != DEAD and (arrow := _table(table, table_rows, refused, code_version)) is not None:
             tables[table] = arrow
@@ -168,7 +170,7 @@ def build_stretches(stretches: Sequence[Stretch], *, topic_ids: Mapping[str, str
     own = [_arrow(DEAD, list(dict.fromkeys(refused)))] if refused else []  # a bar is refused for both its tables
     if dead := [part for part in told + own if part is not None]:
         tables[DEAD] = _joined(dead)
-    return Built(tables, np.concatenate(bronze_hashes), spans, checksums, tails)
+    return Built(tables, np.concatenate(bronze_hashes), spans, checksums, tails, unknown)
 
 
 def bronze_table(part: Stretch, headers: pa.MapArray, topic_ids: Mapping[str, str]) -> pa.Table:
@@ -192,24 +194,21 @@ def _joined(parts: list[pa.Table]) -> pa.Table:
     return parts[0] if len(parts) == 1 else pa.concat_tables(parts).unify_dictionaries().combine_chunks()
 
 
-def _interpret(
-    part: Stretch,
-    rows: dict[str, list[Row]],
-    refused: list[Row],
-    extras: list[tuple[Any, Record, bytes]],
-    code_version: str,
-) -> None:
-    """Add what the records of a fact or of a derived row say."""
+def _interpret(part: Stretch, rows: dict[str, list[Row]], refused: list[Row], code_version: str) -> int:
+    """Add what the records of a fact or of a derived row say; returns how many of them have fields that we do not know."""
     fact = catalog.BY_NAME[part.topic].group == "fact"
     decode, tables = (decode_fact, ()) if fact else _ROW_TOPICS[part.topic]
     decoded = _decode(list(part.records()), decode, refused, code_version)
-    for row in decoded:
-        if (extra := unknown_fields(row.event, row.record.value)) is not None:
-            extras.append((row.event, row.record, extra))
+    count = 0
+    for place, row in enumerate(decoded):
+        if (unknown := unknown_fields(row.event, row.record.value)) is not None:
+            decoded[place] = row._replace(unknown=unknown)
+            count += 1
         for table in _fact_tables(row) if fact else ():
-            rows.setdefault(table, []).append(row)
+            rows.setdefault(table, []).append(decoded[place])
     for table in tables if decoded else ():
         rows.setdefault(table, []).extend(decoded)
+    return count
 
 
 def _fact_tables(row: Row) -> tuple[str, ...]:
@@ -269,6 +268,9 @@ def _arrow(table: str, rows: Sequence[Row]) -> pa.Table:
     events = [row[0] for row in rows]
     records = [row[1] for row in rows]
     made = {name: make(list(map(attrgetter(field), events))) for name, field, make in layout_of(table)}
+    # Rare; without it a table whose layout has no `extra` fills in the empty one.
+    if any(row[2] for row in rows):
+        made["extra"] = columns.raw([extra_of(event, row[2]) for event, row in zip(events, rows, strict=True)])
     made["_topic"] = columns.labels([record[0] for record in records])
     made["_partition"] = columns.uint32([record[1] for record in records])
     made["_offset"] = columns.uint64([record[2] for record in records])

@@ -99,7 +99,7 @@ class SinkWriter:
         return self._delivery.duplicate_rows
 
     def unknown_fields(self) -> int:
-        """Records with fields that we do not know, which went to `extra_fields`, since the start."""
+        """Records with fields that we do not know, which went to a column `extra`, since the start."""
         return self._delivery.unknown_fields
 
     def lag(self) -> int:

@@ -30,19 +30,44 @@ def append(log: MemoryLog, make: Any, trade_id: str, *, version: str | None, par
 
 
 def test_a_field_that_we_do_not_know_is_kept_as_it_came(tables: Tables, log: MemoryLog, make: Any) -> None:
-    """Beside the row that it came with; a row without one leaves nothing there."""
-    append(log, make, "t1", version="1")
-    append(log, make, "t2", version="1", venue={"name": "x", "price": 0.30})
+    """In its row, beside what the fact itself keeps as `extra`; a row without one has what the fact has."""
+    fee = {"extra": {"fee": 1}}
+    append(log, make, "t1", version="1", **fee)
+    append(log, make, "t2", version="1", **fee, venue={"name": "x", "price": 0.30})
+    append(log, make, "t3", version="1", **fee, fee=2)
+    append(log, make, "t4", version="1")
     with Running(writer(log, tables, topics=[TRADES])) as running:
         running.drained()
-    assert 1 == running.sink.unknown_fields()
-    answer = tables.query_rows(
-        "SELECT extra, event_type, schema_version, _topic, _partition, _offset FROM tapefold.extra_fields"
-    )
-    assert [('{"venue":{"name": "x", "price": 0.3}}', "Trade", "1", TRADES, 0, 1)] == [
-        tuple(row) for row in answer.rows
+    assert 2 == running.sink.unknown_fields()
+    kept = ['{"fee": 1}', '{"fee":1,"venue":{"name": "x", "price": 0.3}}', '{"fee":1,"_fee":2}', "{}"]
+    answer = tables.query_rows("SELECT extra FROM tapefold_api.trades ORDER BY trade_id")
+    assert kept == [extra for (extra,) in answer.rows]
+
+
+def test_rows_without_an_extra_of_their_own_have_the_column_too(tables: Tables, log: MemoryLog, make: Any) -> None:
+    """A batch without unknown fields does not send it."""
+    for row_id, more in (("a", {}), ("b", {"vwap": "0.51"})):
+        value = json.loads(make.record("bars.1m", make.bar(row_id=row_id)).value) | {"minute_ns": ord(row_id)} | more
+        log.appender().append("bars.1m", json.dumps(value).encode(), partition=0)
+        with Running(writer(log, tables, topics=["bars.1m"])) as running:
+            running.drained()
+    for view in ("bars_1m", "bars_1m_journal"):
+        answer = tables.query_rows(f"SELECT row_id, extra FROM tapefold_api.{view} ORDER BY row_id")
+        assert [("a", "{}"), ("b", '{"vwap":"0.51"}')] == [tuple(row) for row in answer.rows]
+
+
+def test_an_extra_that_is_no_object_is_refused_where_fields_must_join_it(
+    tables: Tables, log: MemoryLog, make: Any
+) -> None:
+    """Foreign data on the topic: it goes to `dead`, and the sink goes on."""
+    append(log, make, "t1", version="1", extra=5, venue="x")
+    append(log, make, "t2", version="1")
+    with Running(writer(log, tables, topics=[TRADES])) as running:
+        running.drained()
+    assert [("bad_value", "sink")] == [
+        tuple(row) for row in tables.query_rows("SELECT reason, stage FROM tapefold_api.dead").rows
     ]
-    assert 2 == tables.query_rows("SELECT count() FROM tapefold.trades").rows[0][0]
+    assert 1 == tables.query_rows("SELECT count() FROM tapefold.trades").rows[0][0]
 
 
 def test_what_our_own_code_writes_has_no_unknown_field(make: Any) -> None:

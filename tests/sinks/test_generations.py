@@ -55,7 +55,7 @@ def test_a_place_is_named_with_its_database_but_where_it_is_live_or_shared() -> 
 def test_a_generation_has_what_the_fold_fills(store: Tables) -> None:
     """Facts, rows and journals, each with the order of the live one; neither bronze nor the ledger."""
     names = set(tables_of(store))
-    assert {*LAYOUTS, "bars_1m_journal", "extra_fields"} - {"annotations"} <= names
+    assert {*LAYOUTS, "bars_1m_journal"} - {"annotations"} <= names
     assert not {"annotations", "raw_records", "beat_log", "sink_commits", "sink_intents", "audit_runs"} & names
     shapes = [
         store.query_rows(
