@@ -75,7 +75,7 @@ def part(arguments: tuple[list[str], int, int]) -> dict:
 
     def feed(topic: str, values: list[bytes]) -> list:
         states = States(stored.get)
-        outputs = Batch(states, topic, 0, 1).fold(enumerate(values))
+        outputs = Batch(states, topic, 0, 1).fold(range(len(values)), values)
         stored.update(states.encoded())
         return outputs
 

@@ -44,7 +44,7 @@ def fold_all(work: list[list[Record]]) -> dict[str, float]:
         started_s = time.perf_counter()
         states = states_of[records[0].partition]
         batch = Batch(states, FACT_TRADE, records[0].partition, PARTITIONS)
-        rows = batch.fold((record.offset, record.value) for record in records)
+        rows = batch.fold([each.offset for each in records], [each.value for each in records])
         folded_s = time.perf_counter()
         encoded = states.encoded()
         encoded_s = time.perf_counter()

@@ -40,7 +40,7 @@ class StationTellings:
         self.rows: dict[str, AsofForecast | SettlementLabel] = {}
         number = partition_of(station.encode(), partitions)
         part = Part([number], partitions)
-        self._take(part.facts(FACT_POLICY, number, [(place, encode(policy)) for place, policy in enumerate(policies)]))
+        self._take(part.facts(FACT_POLICY, number, range(len(policies)), [encode(policy) for policy in policies]))
         for (topic, raw_number), batch in records.items():
             self._take(part.raw(topic, raw_number, batch))
 

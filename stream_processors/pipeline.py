@@ -6,7 +6,6 @@ batch is ever half applied.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import TypeVar
 
 import msgspec
@@ -107,14 +106,14 @@ class Batch:
         self._quoted: dict[str, int] = {}  # market -> the first minute of which a quote changed
         self._outputs: list[Output] = []
 
-    def fold(self, values: Iterable[tuple[int, bytes | None]]) -> list[Output]:
-        """Fold (offset, value) pairs; returns what to append, rows before nothing else depends on their order."""
+    def fold(self, offsets: Sequence[int], values: Sequence[bytes | None]) -> list[Output]:
+        """Fold records; returns what to append, rows before nothing else depends on their order."""
         others: list[AnyFact] = []
-        offsets: list[int] = []
-        records = iter(values)
-        while stretch := list(islice(records, _STRETCH_RECORDS)):
+        places: list[int] = []
+        for start in range(0, len(values), _STRETCH_RECORDS):
+            stretch = slice(start, start + _STRETCH_RECORDS)
             trades: defaultdict[tuple[str, int], list[Trade]] = defaultdict(list)
-            for offset, value in stretch:
+            for offset, value in zip(offsets[stretch], values[stretch], strict=True):
                 try:
                     fact = decode_fact(value or b"")
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -124,13 +123,13 @@ class Batch:
                     trades[fact.market_ticker, fact.event_ns // NS_PER_MINUTE].append(fact)
                 else:
                     others.append(fact)
-                    offsets.append(offset)
+                    places.append(offset)
             for (market_ticker, minute), group in trades.items():
                 self._trades(market_ticker, minute, group)
         self._advance(self._others(others))
         self._bars()
         weather = Weather(self._states, self._topic, self._partition, self._partitions)
-        return self._outputs + weather.fold(zip(offsets, others, strict=True))
+        return self._outputs + weather.fold(zip(places, others, strict=True))
 
     def _others(self, facts: Iterable[AnyFact]) -> list[Beat]:
         """Fold all that is no trade; returns the beats, which speak for all before them."""

@@ -40,11 +40,11 @@ class Part:
             if record.topic in FOLD_TOPICS:
                 facts.setdefault((record.topic, record.partition), []).append(record)
         for (fact_topic, number), batch in facts.items():
-            yield from self.facts(fact_topic, number, [(record.offset, record.value) for record in batch])
+            yield from self.facts(fact_topic, number, [each.offset for each in batch], [each.value for each in batch])
 
-    def facts(self, topic: str, partition: int, values: Sequence[tuple[int, bytes]]) -> Iterator[Record]:
-        """Take one batch (offset, value) of a fact partition of ours; yields the rows, as records of their topics."""
-        outputs = self._fold.fold(topic, partition, values)
+    def facts(self, topic: str, partition: int, offsets: Sequence[int], values: Sequence[bytes]) -> Iterator[Record]:
+        """Take one batch of a fact partition of ours; yields the rows, as records of their topics."""
+        outputs = self._fold.fold(topic, partition, offsets, values)
         self._folded[partition] += len(values)
         if self._folded[partition] >= ENCODE_EVERY:
             self._stored.update(self._fold.encoded(partition))

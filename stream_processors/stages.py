@@ -70,15 +70,16 @@ class Fold:
         progress: dict[int, dict[str, int]] = {}
         for batch in batches:
             number = batch.partition
-            outputs += self.fold(batch.topic, number, ((record.offset, record.value) for record in batch.value))
+            offsets, values = [record.offset for record in batch.value], [record.value for record in batch.value]
+            outputs += self.fold(batch.topic, number, offsets, values)
             progress.setdefault(number, {})[progress_key(batch.topic, number)] = batch.value[-1].offset + 1
         return Done(outputs, {number: self._pairs(number, ends) for number, ends in progress.items()})
 
-    def fold(self, topic: str, number: int, values: Iterable[tuple[int, bytes | None]]) -> list[Output]:
-        """Rows of one batch of (offset, value) of a fact partition; its states are kept, and changed since `encoded`."""
+    def fold(self, topic: str, number: int, offsets: Sequence[int], values: Sequence[bytes | None]) -> list[Output]:
+        """Rows of one batch of a fact partition; its states are kept, and changed since `encoded`."""
         if number not in self._states:
             self._states[number] = States(lambda key: self._load(number, key))
-        return Batch(self._states[number], topic, number, self._partitions).fold(values)
+        return Batch(self._states[number], topic, number, self._partitions).fold(offsets, values)
 
     def encoded(self, number: int) -> dict[str, bytes]:
         """The states of a partition number that changed since the last call, by key."""

@@ -162,7 +162,7 @@ def fold(part: Part, stretch: Stretch) -> Iterator[Record]:
 
 
 def _facts(part: Part, stretch: Stretch) -> Iterator[Record]:
-    return part.facts(stretch.topic, stretch.partition, list(zip(stretch.offsets, stretch.values, strict=True)))
+    return part.facts(stretch.topic, stretch.partition, stretch.offsets, stretch.values)
 
 
 def _mine(leg: Leg, own: Collection[int]) -> Leg:

@@ -75,7 +75,8 @@ class Lanes:
         start = max(0, self.folded[lane] - back)
         facts = self.facts[lane][start : start + count + back]
         states = States(self.states.get)
-        outputs = Batch(states, *lane, self.partitions).fold((start + n, encode(fact)) for n, fact in enumerate(facts))
+        offsets, values = range(start, start + len(facts)), [encode(fact) for fact in facts]
+        outputs = Batch(states, *lane, self.partitions).fold(offsets, values)
         self.outputs += [(output.topic, output.value) for output in outputs]
         self.killed |= killed
         if not killed:

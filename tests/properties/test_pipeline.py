@@ -44,7 +44,7 @@ class Agents:
         if not values:
             return
         states = States(self.states.get)
-        outputs = Batch(states, *lane, self.partitions).fold(enumerate(values, start))
+        outputs = Batch(states, *lane, self.partitions).fold(range(start, start + len(values)), values)
         self.outputs += [Record(output.topic, lane[1], 0, 0, output.key, (), output.value) for output in outputs]
         self.killed |= killed
         if not killed:

@@ -23,11 +23,10 @@ class Fold:
     def feed(self, topic, *facts):
         """Fold one batch; states are stored as bytes, like in the agent."""
         states = States(self.states.get)
-        values = []
-        for fact in facts:
-            values.append((self.offset, fact if isinstance(fact, bytes) else encode(fact)))
-            self.offset += 1
-        self.outputs += Batch(states, topic, 0, 1).fold(values)
+        offsets = range(self.offset, self.offset + len(facts))
+        values = [fact if isinstance(fact, bytes) else encode(fact) for fact in facts]
+        self.offset += len(facts)
+        self.outputs += Batch(states, topic, 0, 1).fold(offsets, values)
         self.states.update(states.encoded())
         return self
 

@@ -127,9 +127,9 @@ class WeatherFold:
     def feed(self, topic: str, *facts: Any) -> "WeatherFold":
         """Fold one batch; states are stored as bytes, like in the agent."""
         states = States(self.states.get)
-        values = [(self.offset + number, encode(fact)) for number, fact in enumerate(facts)]
+        offsets = range(self.offset, self.offset + len(facts))
         self.offset += len(facts)
-        self.outputs += Batch(states, topic, 0, 1).fold(values)
+        self.outputs += Batch(states, topic, 0, 1).fold(offsets, [encode(fact) for fact in facts])
         self.states.update(states.encoded())
         return self
 

@@ -64,9 +64,9 @@ def fill(tables, raw):
     part = Part(range(PARTITIONS), PARTITIONS)
     outputs = []
     for number in range(PARTITIONS):
-        told = [(place, encode(policy)) for place, policy in enumerate(SHIPPED)]
-        outputs += part.facts(FACT_POLICY, number, told)
-        outputs += [Record(FACT_POLICY, number, place, 0, None, (), value) for place, value in told]
+        told = [encode(policy) for policy in SHIPPED]
+        outputs += part.facts(FACT_POLICY, number, range(len(told)), told)
+        outputs += [Record(FACT_POLICY, number, place, 0, None, (), value) for place, value in enumerate(told)]
     for (topic, number), batch in raw.items():
         outputs += part.raw(topic, number, batch)
     insert(tables, [record for batch in raw.values() for record in batch] + outputs)
