@@ -65,6 +65,7 @@ def test_a_receiver_that_is_killed_stores_each_event_once(broker, tmp_path):
     found = counted(log)
     assert report.acknowledged == set(found)
     assert {1} == set(found.values())
+    wait_ready(process)  # all may have been sent before it was started
     again = asyncio.run(send(process.url, Plan(scheme="standard", secret=SECRET, count=count)))
     assert {200} == {status for _, status in again.answers}
     assert found == counted(log)
