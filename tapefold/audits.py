@@ -59,19 +59,24 @@ AUDITS: dict[str, Callable[[Scene], Outcome]] = {
 def run(name: str, scene: Scene) -> Outcome:
     """Run an audit and leave its row in `audit_runs`."""
     outcome = AUDITS[name](scene)
+    keep(scene.tables, name, outcome.findings, outcome.checked, scene.now_ns)
+    return outcome
+
+
+def keep(tables: Tables, name: str, findings: Sequence[tuple[object, ...]], checked: int, began_ns: int) -> None:
+    """Leave the row of a run that has ended. Raises StoreUnavailable, StatementRefused."""
     ended_ns = wiring.now_ns()
     row = pa.table(
         {
             "audit": columns.labels([name]),
             "at": columns.time_ns([ended_ns]),
-            "took_ms": columns.uint64([(ended_ns - scene.now_ns) // 1_000_000]),
-            "checked": columns.uint64([outcome.checked]),
-            "findings": columns.uint64([len(outcome.findings)]),
-            "detail": columns.text([msgspec.json.encode(outcome.findings[:_KEPT_MAX]).decode()]),
+            "took_ms": columns.uint64([(ended_ns - began_ns) // 1_000_000]),
+            "checked": columns.uint64([checked]),
+            "findings": columns.uint64([len(findings)]),
+            "detail": columns.text([msgspec.json.encode(findings[:_KEPT_MAX]).decode()]),
         }
     )
-    scene.tables.insert_arrow("audit_runs", row, f"{name}:{ended_ns}")
-    return outcome
+    tables.insert_arrow("audit_runs", row, f"{name}:{ended_ns}")
 
 
 def keep_auditing(scene: Callable[[], Scene], every_s: float, stop: threading.Event, logger: Any) -> None:

@@ -14,6 +14,7 @@ from tapefold import (
     cli_iem,
     cli_kalshi,
     cli_policy,
+    cli_portal,
     cli_proofs,
     cli_quality,
     cli_rest,
@@ -78,6 +79,7 @@ app.add_typer(cli_policy.app, name="policy")
 app.add_typer(cli_quality.app, name="quality")
 app.add_typer(cli_webhook.app, name="webhook")
 run_app.command("webhook")(cli_webhook.receive)
+run_app.command("portal")(cli_portal.run)
 simulate_app.command("webhook")(cli_webhook.simulate)
 
 SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help=f"One of {', '.join(SOURCES)}.")]

@@ -6,7 +6,7 @@ from typing import get_args
 import structlog
 import typer
 
-from tapefold import query, standing, wiring
+from tapefold import audits, query, standing, wiring
 from tapefold.begin import state_dir as folder_of
 from tapefold.cli_options import StateDir
 from tapefold.settings import DEFAULT_STATE_DIR, load_settings
@@ -23,9 +23,11 @@ def _command(name: standing.Name) -> Callable[..., None]:
     def command(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
         settings = load_settings()
         wiring.configure_logging(settings, f"audit {name}")
+        began_ns = wiring.now_ns()
         with query.opened_tables(settings, folder_of(state_dir, settings)) as tables:
             found = list(standing.findings(tables, settings.sql_dir, name))
             figures = standing.figures(tables, settings.sql_dir, name)
+            audits.keep(tables, name, found, len(standing.parts(settings.sql_dir, name)), began_ns)
         for finding in found[:_SHOWN_MAX]:
             typer.echo(f"{finding.kind}: {finding.row_id}: {finding.detail}")
         for row in figures:

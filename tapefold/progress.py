@@ -14,13 +14,14 @@ from topics.log import TopicPartition, Watermarks
 class Lag(Struct, frozen=True):
     """Records on the log, and what each stage has still to take. written: records that raw topics hold.
 
-    stored: records of all its topics that the sink has committed.
+    folded: records that the fold has taken. stored: records of all its topics that the sink has committed.
     """
 
     written: int
     ingest: int
     fold: int
     sink: int
+    folded: int
     stored: int
 
 
@@ -44,7 +45,7 @@ def _left(ends: Mapping[TopicPartition, int], committed: Mapping[TopicPartition,
 
 
 def _sink_committed(tables: Tables) -> dict[TopicPartition, int]:
-    rows = tables.query_rows("SELECT topic, partition, max(next) FROM tapefold.sink_commits GROUP BY topic, partition")
+    rows = tables.query_rows("SELECT topic, partition, max(next) FROM tapefold_api.sink_positions GROUP BY ALL")
     return {(topic, partition): position for topic, partition, position in rows.rows}
 
 
@@ -56,12 +57,14 @@ def lag(log: KafkaLog, tables: Tables) -> Lag:
         wanted = set(topics)
         return {partition: mark.high for partition, mark in marks.items() if partition[0] in wanted}
 
-    raw = ends(RAW_TOPICS)
+    raw, facts = ends(RAW_TOPICS), ends(FOLD_TOPICS)
     stored = _sink_committed(tables)
+    unfolded = group_behind(log, "fold", facts)
     return Lag(
-        sum(raw.values()),
-        group_behind(log, "ingest", raw),
-        group_behind(log, "fold", ends(FOLD_TOPICS)),
-        _left(ends(SINK_TOPICS), stored),
-        sum(stored.values()),
+        written=sum(raw.values()),
+        ingest=group_behind(log, "ingest", raw),
+        fold=unfolded,
+        sink=_left(ends(SINK_TOPICS), stored),
+        folded=sum(facts.values()) - unfolded,
+        stored=sum(stored.values()),
     )

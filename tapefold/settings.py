@@ -106,6 +106,14 @@ class Settings(BaseSettings):
     schema_compat_min: int = Field(SCHEMA_VERSION, ge=0, description="lowest schema version that the sink takes")
     schema_compat_max: int = Field(SCHEMA_VERSION, ge=0, description="highest schema version that the sink takes")
     audit_seconds: float = Field(3600.0, gt=0, description="between two runs of the audits in the sink")
+    web_portal_port: int | None = Field(
+        None, ge=0, le=65_535, description="`up` starts the health page where it is set"
+    )
+    web_portal_ws_stale_seconds: float = Field(120.0, gt=0, description="silence of the socket's recorder that is RED")
+    web_portal_discovery_stale_seconds: float | None = Field(
+        None, gt=0, description="silence of REST that is RED; without it twice DISCOVERY_SECONDS, at least 600"
+    )
+    health_worker_stale_seconds: float = Field(60.0, gt=0, description="RED: a stage is behind and still for so long")
     tapefold_failpoint: str = Field("", description="PLACE:N[,...]: for tests, die at its N-th passing")
     tws_host: str = "127.0.0.1"
     tws_port: int = Field(4001, ge=1, le=65535, description="Gateway 4001 or 4002 (paper), TWS 7496 or 7497 (paper)")
@@ -137,6 +145,10 @@ class Settings(BaseSettings):
             "ssl.ca.location": self.kafka_ssl_ca_location,
         }
         return {name: value for name, value in options.items() if value is not None}
+
+    def discovery_stale_s(self) -> float:
+        """Seconds after which REST counts as silent."""
+        return self.web_portal_discovery_stale_seconds or max(2 * self.discovery_seconds, 600.0)
 
     def markets(self) -> tuple[str, ...]:
         """KALSHI_MARKETS as a tuple."""

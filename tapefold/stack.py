@@ -66,6 +66,8 @@ class Stack:
             self.supervisor.start(Service(name, ("run", name)))
         for name in self._settings.sources():
             self.supervisor.start(Service(name, ("run", name)))
+        if self._settings.web_portal_port is not None:
+            self.supervisor.start(Service("portal", ("run", "portal")))
         environment = {} if recording is None else self.simulate(recording)
         if recording is None:
             self._record(environment, ws=bool(self._settings.markets() or self._settings.series()), once=until_closed)
