@@ -49,6 +49,8 @@ def _command(name: str) -> Callable[..., None]:
             outcome = audits.run(name, audits.Scene(settings, log, tables, full, wiring.now_ns()))
         for finding in outcome.findings[:_SHOWN_MAX]:
             typer.echo(f"{finding.problem}: {finding.place}: expected {finding.expected}, was {finding.was}")
+        if any(finding.problem == "offset_missing" for finding in outcome.findings):
+            typer.echo("rows that the store lost come back by `tapefold sink repair`")
         typer.echo(f"{name}: {len(outcome.findings)} findings in {outcome.checked} {outcome.checked_what}")
         if outcome.findings:
             raise typer.Exit(1)

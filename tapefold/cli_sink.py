@@ -1,15 +1,20 @@
-"""`tapefold sink`: what an operator answers a stopped sink."""
+"""`tapefold sink`: what an operator answers a stopped sink, and an audit that misses rows."""
 
 from typing import Annotated
 
+import structlog
 import typer
 
 from sinks.assignment import gap_to_accept
+from sinks.delivery import Delivery
+from sinks.evolution import Compatible
 from sinks.ledger import Ledger
+from sinks.repair import repair as mend
 from tapefold import wiring
 from tapefold.begin import state_dir as begun_state_dir
 from tapefold.cli_options import StateDir
 from tapefold.settings import DEFAULT_STATE_DIR, load_settings
+from topics.catalog import CODE_VERSION, SINK_TOPICS
 from topics.errors import Refused
 
 app = typer.Typer(no_args_is_help=True, help="Answer a sink that stopped.")
@@ -39,3 +44,35 @@ def accept_gap(
     gap = gap_to_accept((topic, partition), committed, log.identity([topic]), marks[topic, partition], note)
     ledger.accept_gap(gap)
     typer.echo(f"{topic}-{partition}: offsets [{gap.first},{gap.next}) are given up; start the sink again")
+
+
+@app.command()
+def repair(
+    topic: Annotated[list[str], typer.Option("--topic", help="Only these topics; without it, all.")] = [],  # noqa: B006
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """Bring back rows that the store lost: every committed range is read from the log again and compared with the tables."""
+    settings = load_settings()
+    folder = begun_state_dir(state_dir, settings)
+    wiring.configure_logging(settings, "sink repair")
+    log, tables = wiring.open_log(settings, folder), wiring.open_tables(settings, folder)
+    if unknown := set(topic) - set(SINK_TOPICS):
+        raise Refused(f"--topic: expected one of {', '.join(SINK_TOPICS)}, was {', '.join(sorted(unknown))}")
+    delivery = Delivery(
+        log,
+        tables,
+        sink="main",
+        now_ns=wiring.now_ns,
+        logger=structlog.get_logger("sink"),
+        code_version=CODE_VERSION,
+        hit=wiring.failpoints(settings),
+        compatible=Compatible(settings.schema_validate, settings.schema_compat_min, settings.schema_compat_max),
+    )
+    rounds = gone = 0
+    for looked in mend(log, tables, delivery, topic or SINK_TOPICS, sink="main", stamp=str(wiring.now_ns())):
+        rounds += 1
+        gone += len(looked.gone)
+        if looked.mended:
+            ranges = ", ".join(map(str, looked.shares))
+            typer.echo(f"round {looked.number}: brought back rows of {', '.join(looked.mended)} in {ranges}")
+    typer.echo(f"{rounds} rounds looked at; {gone} ranges are not on the log any more")

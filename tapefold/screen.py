@@ -9,7 +9,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
-from sinks.tables import StoreUnavailable, Tables
+from sinks.tables import Tables
 from tapefold import progress
 from tapefold.catch_up import CatchUp, catch_up
 from tapefold.supervisor import Supervisor
@@ -66,8 +66,11 @@ class Screen:
             lag = progress.lag(log, tables)
             gaps = tables.query_rows("SELECT count(), countIf(repaired_at IS NULL) FROM tapefold_api.gaps").rows[0]
             rows = tables.query_rows(_LAST_ROWS).rows if self._live is not None else []
-        except (StoreUnavailable, Unavailable, TapefoldError) as error:
-            self._trouble = f"waiting: {error}"
+        except Unavailable as error:
+            self._tell(now_s, "not reachable now, tried again", error)
+            return
+        except TapefoldError as error:
+            self._tell(now_s, "refused, waiting does not mend it", error)
             return
         self._trouble = ""
         rate, sink = self._rates(now_s, lag)
@@ -79,6 +82,13 @@ class Screen:
                 f"records {lag.written:,} (+{rate:,.0f}/s)  to do: ingest {lag.ingest:,} fold {lag.fold:,} "
                 f"sink {sink_text(sink)}  gaps {gaps[0]} (open {gaps[1]})  {self._note}".rstrip()
             )
+
+    def _tell(self, now_s: float, trouble: str, error: TapefoldError) -> None:
+        """Say why nothing can be shown: at once when that is new, and again from time to time."""
+        if trouble != self._trouble or now_s - self._lined_s >= LINE_EVERY_S:
+            self._lined_s = now_s
+            self.say(f"{trouble}: {error}")
+        self._trouble = trouble
 
     def _rates(self, now_s: float, lag: progress.Lag) -> tuple[float, CatchUp]:
         """Raw records per second, and how the sink comes on, since the last look."""
@@ -102,9 +112,7 @@ class Screen:
         last = Table("last trades", "market", "yes price", "size", box=None)
         for row in rows:
             last.add_row(*(str(value) for value in row))
-        return Group(
-            stages, "", services, "", last, "", self._trouble or self._note or "Ctrl-C stops all services in order"
-        )
+        return Group(stages, "", services, "", last, "", self._note or "Ctrl-C stops all services in order")
 
 
 def sink_text(sink: CatchUp) -> str:

@@ -1,0 +1,74 @@
+"""Rows that were committed and are gone (a part lost with its disk, a deletion by hand) come back from the log.
+
+Each committed range is read from the log again, and each table that has rows of it is read back, as a round does it before
+its commit. What is lacking is inserted under a token of this repair's own: the store may still remember the first one.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from sinks.batch import Share, token
+from sinks.delivery import Batch, Delivery
+from sinks.generation import placed
+from sinks.generations import read
+from sinks.protocol import Halted, Insert, Verified, Verify
+from sinks.tables import Tables
+from topics.log import Log
+
+_COMMITTED = """
+SELECT DISTINCT round, topic, partition, first, next, rows, checksum FROM tapefold.sink_commits
+WHERE sink = {sink:String} AND round > 0 AND rows > 0 AND topic IN {topics:Array(String)}
+ORDER BY round, topic, partition
+"""
+
+
+class Looked(NamedTuple):
+    """The ranges of one round. mended: the places that lacked rows; gone: ranges that the log does not hold any more."""
+
+    number: int
+    shares: tuple[Share, ...]
+    mended: tuple[str, ...]
+    gone: tuple[Share, ...]
+
+
+def repair(
+    log: Log, tables: Tables, delivery: Delivery, topics: Sequence[str], *, sink: str, stamp: str
+) -> Iterator[Looked]:
+    """Look at every round, and mend it. stamp: of this repair, in its tokens; no other has or had it.
+
+    Raises PartitionStopped when the log is not the one of the commits, Halted when a range of it changed, when the store
+    holds other content or does not keep what it acknowledges; StoreUnavailable, StatementRefused, and what the log raises.
+    """
+    for error in delivery.assign(topics).stopped:
+        raise error
+    marks = log.watermarks(topics)
+    committed = tables.query_rows(_COMMITTED, {"sink": sink, "topics": list(topics)}).rows
+    for number, rows in groupby(committed, key=lambda row: int(row[0])):
+        shares = [Share(*row[1:]) for row in rows]
+        there = tuple(each for each in shares if each.first >= marks[each.topic, each.partition].low)
+        gone = tuple(each for each in shares if each not in there)
+        mended = _mended(delivery, tables, number, there, f"{sink}:{number}:repair:{stamp}") if there else ()
+        yield Looked(number, there, mended, gone)
+
+
+def _mended(delivery: Delivery, tables: Tables, number: int, shares: tuple[Share, ...], named: str) -> tuple[str, ...]:
+    batch = delivery.load(shares)
+    if sorted(batch.shares) != sorted(shares):
+        detail = f"expected {', '.join(map(repr, shares))}, was {', '.join(map(repr, batch.shares))}"
+        raise Halted("intent_content_mismatch", number, detail)
+    places = placed(batch.built.tables, read(tables).written)
+    if not (lacking := _lacking(delivery, batch, number, places)):
+        return ()
+    delivery.execute(Insert({place: token(named, place, shares, 0) for place in lacking}, lacking=True), batch)
+    if still := _lacking(delivery, batch, number, lacking):
+        raise Halted("rows_do_not_stay", number, f"{', '.join(still)} lost them: {', '.join(map(str, shares))}")
+    return lacking
+
+
+def _lacking(delivery: Delivery, batch: Batch, number: int, places: tuple[str, ...]) -> tuple[str, ...]:
+    verified = delivery.execute(Verify(places), batch)
+    assert isinstance(verified, Verified)
+    if verified.altered is not None:
+        raise Halted("content_mismatch", number, verified.altered)
+    return tuple(sorted(verified.lacking))
