@@ -25,6 +25,7 @@ from topics.log import TopicPartition
 
 POLL_S = 0.25
 _BEGINNING = "2000-01-01"
+MIGRATE_TRIES_MAX = 5
 DRAIN_STILL_S = 120.0  # no stage has moved for this long: something is broken, and waiting will not mend it
 
 Say = Callable[[str], None]
@@ -60,7 +61,7 @@ class Stack:
             self.supervisor.adopt("store", LocalStore(self._state_dir, progress=self._say))
         self.log: KafkaLog = wiring.open_log(self._settings, self._state_dir)
         self.tables: Tables = wiring.open_tables(self._settings, self._state_dir)
-        created, applied, version = wiring.migrate(self._settings, self.log, self.tables)
+        created, applied, version = self._migrate()
         self._say(f"migrate: {len(created)} topics and {len(applied)} migrations applied, schema {version}")
         for name in ("sink", "fold", "ingest"):
             self.supervisor.start(Service(name, ("run", name)))
@@ -73,6 +74,17 @@ class Stack:
             self._record(environment, ws=bool(self._settings.markets() or self._settings.series()), once=until_closed)
         else:
             self._record(environment, ws=bool(recording.frames), once=until_closed, past=bool(recording.archive))
+
+    def _migrate(self) -> tuple[list[str], list[str], int]:
+        """Create topics and tables. Every step can be repeated: when the store or the broker dies under it, all is."""
+        for _ in range(MIGRATE_TRIES_MAX - 1):
+            try:
+                return wiring.migrate(self._settings, self.log, self.tables)
+            except Unavailable as error:
+                self._say(f"migrate: begins again: {error}")
+                time.sleep(POLL_S)
+                self.supervisor.look()
+        return wiring.migrate(self._settings, self.log, self.tables)
 
     def _record(self, environment: dict[str, str], *, ws: bool, once: bool, past: bool = False) -> None:
         """Start Kalshi's recorders. past: fetch all that REST has, then end."""

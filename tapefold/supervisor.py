@@ -16,7 +16,7 @@ from typing import Protocol
 
 import msgspec
 
-from tapefold.local.errors import LocalError
+from tapefold.local.errors import LocalError, StartFailed
 from tapefold.local.state import log_tail, write_atomically
 from tapefold.services import PARENT_VARIABLE
 from tapefold.settings import child_environment
@@ -28,6 +28,7 @@ RESTART_FIRST_S = 0.5
 RESTART_MAX_S = 10.0
 STABLE_AFTER_S = 30.0
 STOP_TIMEOUT_S = 30.0
+LOCAL_STARTS_MAX = 3
 
 
 class Local(Protocol):
@@ -75,7 +76,7 @@ class Supervisor:
 
     def adopt(self, name: str, local: Local) -> None:
         """Start an embedded part and keep it running."""
-        local.start()
+        self._start(name, local)
         self._locals.append((name, local))
 
     def start(self, service: Service) -> None:
@@ -90,7 +91,7 @@ class Supervisor:
                 local.check()
             except LocalError as error:
                 self._say(f"{name} died and is started again: {str(error).splitlines()[0]}")
-                local.start()
+                self._start(name, local)
         now_s = time.monotonic()
         for service in self._services:
             if service.process is None:
@@ -110,6 +111,17 @@ class Supervisor:
                 local.stop()
             self._locals = []
             (self._state_dir / "services.json").unlink(missing_ok=True)
+
+    def _start(self, name: str, local: Local) -> None:
+        """Start an embedded part; one that dies on the way (kill -9 asks nobody) gets two more tries."""
+        for _ in range(LOCAL_STARTS_MAX - 1):
+            try:
+                local.start()
+            except StartFailed as error:
+                self._say(f"{name} died while it started and is started again: {str(error).splitlines()[0]}")
+            else:
+                return
+        local.start()
 
     def _launch(self, service: Service) -> None:
         folder = self._state_dir / "logs"

@@ -77,6 +77,24 @@ def test_killing_each_part_changes_nothing(frames, undisturbed, tmp_path):
     assert raw == ask(tmp_path, "SELECT count() FROM tapefold.raw_records")
 
 
+def test_a_store_killed_while_the_stack_starts_is_started_again(frames, undisturbed, tmp_path):
+    """Once while it opens its folder, once while its tables are made: `up` goes on."""
+    process = start_up(frames, tmp_path)
+    killed = set()
+    for pause_s in (0.0, 0.5):
+        while (pid := pid_of(tmp_path, "store")) is None or pid in killed:
+            time.sleep(0.02)
+        time.sleep(pause_s)
+        os.kill(pid, signal.SIGKILL)
+        killed.add(pid)
+    output, _ = process.communicate(timeout=150)
+    assert process.returncode == 0, output
+    said = " ".join(output.split())  # the screen breaks lines
+    assert "store died while it started" in said
+    assert "migrate: begins again" in said
+    assert undisturbed[0] == ask(tmp_path, CONTENT_HASHES)
+
+
 def test_killing_everything_and_starting_again_gives_the_same_rows(frames, tmp_path):
     """All processes killed at once; `up` on the same frames gives the same trades and bars, and tells of the crash."""
     process = start_up(frames, tmp_path, "--speed", lasting(frames, 10))
