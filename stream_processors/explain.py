@@ -4,7 +4,7 @@ A market's rows depend on the market's own records and on the beats alone, so th
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -14,14 +14,33 @@ from topics.asof import AsofForecast, SettlementLabel
 from topics.catalog import BARS_1M, BOOKS, FACT_GAP, FOLD_TOPICS, GAPS, RAW_KALSHI_WS
 from topics.codec import decode_bar, decode_book_top, decode_fact, decode_gap_row
 from topics.domains import domain_of
-from topics.events import Bar, Beat, BookDelta, BookSnapshot, BookTop, Cause, Fact, Gap, GapRow, KnownBy, Trade
+from topics.events import (
+    Bar,
+    Beat,
+    BookDelta,
+    BookSnapshot,
+    BookTop,
+    Cause,
+    Fact,
+    Gap,
+    GapRow,
+    KnownBy,
+    Market,
+    Told,
+    Trade,
+)
+from topics.kalshi_rest import MarketTerms
 from topics.log import Record, TopicPartition, partition_of
+from topics.tws import TwsMinute
 from topics.units import NS_PER_MINUTE, NS_PER_MS, minute_of
+from topics.weather import WeatherFact
 
 Row = Bar | BookTop | GapRow
 _DECODE: dict[str, Callable[[bytes], Row]] = {BARS_1M: decode_bar, BOOKS: decode_book_top, GAPS: decode_gap_row}
 _BOOK = "orderbook_delta"
-Role = Literal["trade", "quote", "snapshot", "deltas", "frame", "gap", "repair", "forecast", "report", "outcome"]
+Role = Literal[
+    "trade", "quote", "snapshot", "deltas", "frame", "gap", "repair", "forecast", "report", "outcome", "bar", "normal", "close",
+]  # fmt: skip
 
 
 class Input(Struct, frozen=True, kw_only=True):
@@ -46,17 +65,17 @@ class Input(Struct, frozen=True, kw_only=True):
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
-    """row: made again from the inputs, None when they do not give it. known_ns: when the row was known."""
+    """row: made again from the inputs, None when they do not give it; of features the columns by name."""
 
     row_id: str
-    row: Row | AsofForecast | SettlementLabel | None
+    row: Row | AsofForecast | SettlementLabel | TwsMinute | dict[str, Any] | None
     inputs: list[Input]
     not_chosen: list[Input]
     too_late: list[Input]
 
 
 class Tellings:
-    """All that the log holds of one market, folded: its facts in order and its rows by identity.
+    """All that the log holds of one market, folded: its facts in order, its terms as announced, its rows by identity.
 
     records: of each raw partition, in order; those of other markets do no harm.
     """
@@ -64,6 +83,7 @@ class Tellings:
     def __init__(self, market_ticker: str, partitions: int, records: Mapping[TopicPartition, Sequence[Record]]) -> None:
         self.market_ticker = market_ticker
         self.facts: list[Fact] = []
+        self.terms: list[Market | MarketTerms] = []
         self.rows: dict[str, Row] = {}
         self._clocks: dict[str, dict[int, int]] = {}
         self._partitions = partitions
@@ -83,8 +103,11 @@ class Tellings:
                 if record.topic == BEATS_TO[RAW_KALSHI_WS][0]:
                     clocks = self._clocks.setdefault(fact.conn, {})
                     clocks[fact.raw_partition] = max(clocks.get(fact.raw_partition, -1), fact.clock_ns)
-            elif fact.market_ticker == self.market_ticker:
-                self.facts.append(fact)
+            elif getattr(fact, "market_ticker", None) == self.market_ticker:
+                if isinstance(fact, Market | MarketTerms):
+                    self.terms.append(fact)
+                elif isinstance(fact, Fact):
+                    self.facts.append(fact)
 
     def heard_ns(self, conn: str) -> int:
         """How far a connection has surely told, -1 when it never did."""
@@ -107,11 +130,14 @@ def explain(tellings: Tellings, row_id: str) -> Explanation:
             return Explanation(row_id=row_id, row=None, inputs=[], not_chosen=[], too_late=[])
 
 
-def _input(role: Role, fact: Fact, row_known_ns: int, why: str, *, name: str = "", to: Cause | None = None) -> Input:
+def input_of(
+    fact: Fact | Told | WeatherFact, role: Role, name: str, by_ns: int, why: str, *, to_offset: int | None = None
+) -> Input:
+    """One fact as an input of a row; by_ns: when the row was known."""
     cause = fact.cause
     return Input(
         role=role,
-        name=name or f"{fact.conn}/{fact.sid}" + ("" if fact.seq is None else f" seq {fact.seq}"),
+        name=name,
         topic=cause.topic,
         partition=cause.partition,
         offset=cause.offset,
@@ -120,10 +146,16 @@ def _input(role: Role, fact: Fact, row_known_ns: int, why: str, *, name: str = "
         received_ns=fact.received_ns,
         known_ns=fact.known_ns,
         known_by=fact.known_by,
-        lead_ns=row_known_ns - fact.known_ns,
+        lead_ns=by_ns - fact.known_ns,
         why=why,
-        to_offset=None if to is None else to.offset,
+        to_offset=to_offset,
     )
+
+
+def _input(role: Role, fact: Fact, row_known_ns: int, why: str, *, name: str = "", to: Cause | None = None) -> Input:
+    number = "" if fact.seq is None else f" seq {fact.seq}"
+    to_offset = None if to is None else to.offset
+    return input_of(fact, role, name or f"{fact.conn}/{fact.sid}{number}", row_known_ns, why, to_offset=to_offset)
 
 
 def _bar(tellings: Tellings, bar: Bar) -> Explanation:

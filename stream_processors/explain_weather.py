@@ -5,7 +5,7 @@ A row depends on what was told of its station and day, on the policies, and on h
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from stream_processors.explain import Explanation, Input, Role
+from stream_processors.explain import Explanation, input_of
 from stream_processors.operators import asof
 from stream_processors.replay import Part
 from topics.asof import AsofForecast, SettlementLabel
@@ -67,24 +67,6 @@ def explain(tellings: StationTellings, row_id: str) -> Explanation:
             return Explanation(row_id=row_id, row=None, inputs=[], not_chosen=[], too_late=[])
 
 
-def _input(fact: Told, role: Role, name: str, by_ns: int, why: str) -> Input:
-    """One fact, and how long before `by_ns` it was known."""
-    return Input(
-        role=role,
-        name=name,
-        topic=fact.cause.topic,
-        partition=fact.cause.partition,
-        offset=fact.cause.offset,
-        index=fact.cause.index,
-        event_ns=fact.event_ns,
-        received_ns=fact.received_ns,
-        known_ns=fact.known_ns,
-        known_by=fact.known_by,
-        lead_ns=by_ns - fact.known_ns,
-        why=why,
-    )
-
-
 def _asof(facts: Iterable[Told], row: AsofForecast) -> Explanation:
     offset_s = offset_of(row.station)
     assert offset_s is not None  # the row was made
@@ -104,7 +86,7 @@ def _asof(facts: Iterable[Told], row: AsofForecast) -> Explanation:
             entries, why = explanation.too_late, f"the {what}, known {late_s:.3f} s after the as-of time"
         else:
             entries, why = explanation.not_chosen, f"the {what}, {_passed_over(fact, row)}"
-        entries.append(_input(fact, "forecast", f"{fact.model} run {_hour(fact.run_ns)}", row.asof_ns, why))
+        entries.append(input_of(fact, "forecast", f"{fact.model} run {_hour(fact.run_ns)}", row.asof_ns, why))
     return explanation
 
 
@@ -141,12 +123,12 @@ def _label(facts: Iterable[Told], row: SettlementLabel) -> Explanation:
                 entries, why = explanation.too_late, f"issued {late_s:.0f} s after the venue's check, which ignores it"
             else:
                 entries, why = explanation.not_chosen, _no_label(value.report, row)
-            entries.append(_input(fact, "report", fact.product, by_ns, why))
+            entries.append(input_of(fact, "report", fact.product, by_ns, why))
         elif isinstance(fact, Settlement) and _is_of(fact, row):
             holds = (fact.known_ns, fact.expiration_value) == (row.venue_known_ns, row.venue_value)
             entries = explanation.inputs if holds else explanation.not_chosen
             why = "what the venue says it settled on" if holds else "the venue said it otherwise or before"
-            entries.append(_input(fact, "outcome", fact.market_ticker, by_ns, why))
+            entries.append(input_of(fact, "outcome", fact.market_ticker, by_ns, why))
     return explanation
 
 

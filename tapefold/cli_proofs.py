@@ -76,7 +76,7 @@ def replay(  # noqa: PLR0917  # each is a flag
 def explain(
     row_id: Annotated[
         str,
-        typer.Argument(metavar="ROW_ID", help="Column row_id of bars_1m, books, gaps, mos_asof or settlement_labels."),
+        typer.Argument(metavar="ROW_ID", help="Column row_id of a table of rows or of features."),
     ],
     as_json: Annotated[
         bool, typer.Option("--json", help="For programs: times in ns, prices in e6, sizes in e4.")

@@ -1,6 +1,9 @@
 """`tapefold explain ROW_ID`: a row of the store, its inputs on the log, and whether they give the same row again."""
 
+import math
+import re
 from collections.abc import Callable
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -11,34 +14,28 @@ from sinks import columns
 from sinks.columns import Column
 from sinks.rows import layout_of
 from sinks.tables import Tables
-from stream_processors import explain_weather
-from stream_processors.explain import Input, Tellings, explain
-from stream_processors.explain_weather import StationTellings
-from tapefold.explain_weather import tellings_of
-from tapefold.records import raw_records
+from stream_processors.explain import Explanation, Input, Tellings, explain
+from tapefold import explain_features
+from tapefold.explain_weather import of_station
+from tapefold.records import market_records
 from topics.asof import ClimateValue
-from topics.catalog import RAW_KALSHI_WS
 from topics.errors import Refused
 from topics.events import Cause
+from topics.units import NS_PER_DAY
 
 # Tables whose rows have an id: what it begins with -> the table. A new kind of row adds a line here and a case in
-# `stream_processors.explain` or `explain_weather`.
+# `Explainer._of`.
 TABLES = {
     "bar:": "bars_1m",
     "book:": "books",
     "gap:": "gaps",
     "asof:": "mos_asof",
     "label:": "settlement_labels",
+    "price:": "features_price_1m_v1",
+    "weather:": "features_weather",
 }
+_MINUTE_ID = re.compile(r"[0-9a-f]{32}")  # a minute of TWS: its identity has no word in front
 _KEPT_MAX = 8  # tellings kept for the next row: rows are mostly explained market by market, and day by day
-
-_MARKET = """
-SELECT _topic, _partition, _offset FROM tapefold_api.raw_records WHERE _key = {ticker:String}
-UNION DISTINCT
-SELECT cause_topic, cause_partition, cause_offset FROM tapefold.trades WHERE market_ticker = {ticker:String}
-UNION DISTINCT
-SELECT cause_topic, cause_partition, cause_offset FROM tapefold.market_events WHERE market_ticker = {ticker:String}
-"""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -58,32 +55,29 @@ class Answer(Struct, frozen=True, kw_only=True):
     too_late: list[Input]
 
 
+Explain = Callable[[str], Explanation]
+
+
 class Explainer:
-    """Explains rows of one store. It keeps the tellings of the markets, and of the stations' days, asked last."""
+    """Explains rows of one store. It keeps what it read for the rows asked last."""
 
     def __init__(self, tables: Tables, partitions: int) -> None:
         self._tables = tables
         self._partitions = partitions
-        self._kept: dict[tuple[str, ...], Tellings | StationTellings] = {}
+        self._kept: dict[tuple[str, ...], Explain] = {}
 
     def explain(self, row_id: str) -> Answer:
         """Explain one row. Raises Refused when the store has no such row."""
-        table = next((name for prefix, name in TABLES.items() if row_id.startswith(prefix)), None)
-        if table is None:
-            raise Refused(
-                f"ROW_ID: expected one that begins with {', '.join(TABLES)}, was {row_id!r}; see column row_id"
-            )
-        stored = self._stored(table, row_id)
-        tellings = self._of(table, stored)
-        explanation = (
-            explain(tellings, row_id) if isinstance(tellings, Tellings) else explain_weather.explain(tellings, row_id)
-        )
-        again = (
-            {name: _plain(attrgetter(field)(explanation.row)) for name, field, _ in layout_of(table)}
-            if explanation.row
-            else {}
-        )
-        differs = {name: (value, again.get(name)) for name, value in stored.items() if value != again.get(name)}
+        table = table_of(row_id)
+        if table in explain_features.TABLES:
+            stored = explain_features.stored(self._tables, table, row_id)
+        else:
+            stored = self._stored(table, row_id)
+        explanation = self._of(table, stored)(row_id)
+        again = _columns(table, explanation.row)
+        differs = {
+            name: (value, again.get(name)) for name, value in stored.items() if not _same(value, again.get(name))
+        }
         return Answer(
             row_id=row_id,
             table=table,
@@ -106,32 +100,71 @@ class Explainer:
             raise Refused(f"{row_id}: no such row in {table}; see its column row_id")
         return dict(zip((name for name, _, _ in layout), answer[0], strict=True))
 
-    def _of(self, table: str, row: dict[str, Any]) -> Tellings | StationTellings:
-        ticker = row.get("market_ticker")
-        key = (table, row["station"], row["target_date_local"]) if ticker is None else (ticker,)
-        tellings = self._kept.pop(key, None)
-        if tellings is None:
-            tellings = self._told(table, row, ticker)
-        self._kept[key] = tellings
+    def _of(self, table: str, row: dict[str, Any]) -> Explain:
+        """What explains the row, and the others that lean on the same records."""
+        match table:
+            case "curated_tws_1m_bars":
+                key: tuple[str, ...] = (table, row["row_id"])
+                load: Callable[[], Explain] = partial(explain_features.of_minute, self._tables, row)
+            case "features_price_1m_v1":
+                key = (table, row["symbol"], str(row["minute"] // NS_PER_DAY))
+                load = partial(explain_features.of_symbol, self._tables, row, self._partitions)
+            case "features_weather":
+                key = (table, row["market_ticker"])
+                load = partial(explain_features.of_market, self._tables, row, self._partitions)
+            case "mos_asof" | "settlement_labels":
+                key = (table, row["station"], row["target_date_local"])
+                load = partial(of_station, self._tables, table, row, self._partitions)
+            case _:
+                key = (row["market_ticker"],)
+                load = partial(of_market, self._tables, row["market_ticker"], self._partitions)
+        explain = self._kept.pop(key, None)
+        if explain is None:
+            explain = load()
+        self._kept[key] = explain
         if len(self._kept) > _KEPT_MAX:
             del self._kept[next(iter(self._kept))]
-        return tellings
+        return explain
 
-    def _told(self, table: str, row: dict[str, Any], ticker: str | None) -> Tellings | StationTellings:
-        if ticker is None:
-            return tellings_of(self._tables, table, row, self._partitions)
-        records = raw_records(self._tables, _MARKET, {"ticker": ticker}, beats_of=RAW_KALSHI_WS)
-        return Tellings(ticker, self._partitions, records)
+
+def table_of(row_id: str) -> str:
+    """The table that the row stands in. Raises Refused when no table has such rows."""
+    if _MINUTE_ID.fullmatch(row_id):
+        return "curated_tws_1m_bars"
+    table = next((name for prefix, name in TABLES.items() if row_id.startswith(prefix)), None)
+    if table is None:
+        begins = ", ".join(TABLES)
+        raise Refused(
+            f"ROW_ID: expected one that begins with {begins}, or 32 hexadecimal digits, was {row_id!r}; see column row_id"
+        )
+    return table
+
+
+def of_market(tables: Tables, market_ticker: str, partitions: int) -> Explain:
+    """What explains bars, books and gaps of a market."""
+    return partial(explain, Tellings(market_ticker, partitions, market_records(tables, market_ticker)))
+
+
+def _columns(table: str, row: Any) -> dict[str, Any]:
+    """A row made again, by column."""
+    if row is None or isinstance(row, dict):
+        return row or {}
+    return {name: _plain(attrgetter(field)(row)) for name, field, _ in layout_of(table)}
+
+
+def _same(stored: Any, again: Any) -> bool:
+    """Equal; of floats nine digits, for the store adds them up in another order."""
+    if isinstance(stored, float) and isinstance(again, float):
+        return math.isclose(stored, again, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(stored == again)
 
 
 def partitions_of(tables: Tables) -> int:
-    """How many partitions the raw topic has: a beat goes to each. Raises Refused when nothing is stored."""
+    """How many partitions the raw topics have: a beat goes to each. Without any beat no row depends on how many there are."""
     ((partitions,),) = tables.query_rows(
         "SELECT max(width) FROM (SELECT uniqExact(_partition) AS width FROM tapefold.beat_log GROUP BY _topic)"
     ).rows
-    if not partitions:
-        raise Refused("no beat is stored, so nothing can be explained; run `tapefold demo` or `tapefold up` first")
-    return int(partitions)
+    return int(partitions) or 1
 
 
 _UNITS: dict[Column, str] = {

@@ -1,10 +1,14 @@
 """The raw records of one station that make its as-of rows and labels of a climate day, as the store has them."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from sinks.tables import Tables
+from stream_processors import explain_weather
+from stream_processors.explain import Explanation
 from stream_processors.explain_weather import StationTellings
 from tapefold.records import raw_records
 from topics.catalog import RAW_IEM_MOS
@@ -50,10 +54,11 @@ FROM tapefold.asof_policies FINAL ORDER BY policy_id, version
 """
 
 
-def tellings_of(tables: Tables, table: str, row: dict[str, Any], partitions: int) -> StationTellings:
-    """What the store has of the row's station and day, folded."""
-    records = records_of(tables, table, row)
-    return StationTellings(row["station"], partitions, records, policies(tables) if table == "mos_asof" else [])
+def of_station(tables: Tables, table: str, row: dict[str, Any], partitions: int) -> Callable[[str], Explanation]:
+    """What explains the rows of the row's station and day."""
+    told = policies(tables) if table == "mos_asof" else []
+    tellings = StationTellings(row["station"], partitions, records_of(tables, table, row), told)
+    return partial(explain_weather.explain, tellings)
 
 
 def records_of(tables: Tables, table: str, row: dict[str, Any]) -> dict[TopicPartition, list[Record]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from sinks.tables import Tables
-from topics.catalog import H_CLOCK, H_CONN, H_KIND, H_RECEIVED_NS
+from topics.catalog import H_CLOCK, H_CONN, H_KIND, H_RECEIVED_NS, RAW_KALSHI_WS
 from topics.codec import encode
 from topics.events import BeatNotice
 from topics.log import Record, TopicPartition
@@ -18,6 +18,16 @@ _BEATS = """
 SELECT source, conn, _partition, max(toUnixTimestamp64Nano(clock_at)), argMax(lease_ns, _offset), max(bye),
     max(_offset), max(toUnixTimestamp64Nano(known_at))
 FROM tapefold.beat_log WHERE _topic = {topic:String} GROUP BY source, conn, _partition ORDER BY max(_offset)
+"""
+
+_MARKET = """
+SELECT _topic, _partition, _offset FROM tapefold_api.raw_records WHERE _key = {ticker:String}
+UNION DISTINCT
+SELECT cause_topic, cause_partition, cause_offset FROM tapefold.trades WHERE market_ticker = {ticker:String}
+UNION DISTINCT
+SELECT cause_topic, cause_partition, cause_offset FROM tapefold.market_events WHERE market_ticker = {ticker:String}
+UNION DISTINCT
+SELECT cause_topic, cause_partition, cause_offset FROM tapefold.market_terms WHERE market_ticker = {ticker:String}
 """
 
 
@@ -48,6 +58,11 @@ def raw_records(
         record = Record(beats_of, number, offset, 0, None, headers, encode(notice))
         records.setdefault((beats_of, number), []).append(record)
     return records
+
+
+def market_records(tables: Tables, market_ticker: str) -> dict[TopicPartition, list[Record]]:
+    """All raw records that speak of one market, and the last beats of the socket's connections."""
+    return raw_records(tables, _MARKET, {"ticker": market_ticker}, beats_of=RAW_KALSHI_WS)
 
 
 def _bytes(value: str | bytes) -> bytes:

@@ -34,6 +34,11 @@ def key_of(bar: TwsBar) -> str:
     return f"{bar.symbol}/{bar.con_id}/{bar.what_to_show}/{bar.use_rth}/{bar.event_ns}"
 
 
+def row_id_of(bar: TwsBar) -> str:
+    """The identity of the minute that a bar tells of."""
+    return hashlib.sha256(key_of(bar).encode()).hexdigest()[:32]
+
+
 def step(state: State, bar: TwsBar) -> TwsMinute | None:
     """Take one telling; returns the bar as it now holds. None: the telling is of another size, or not finished."""
     if not is_finished_minute(bar):
@@ -54,7 +59,7 @@ def _row(state: State, bar: TwsBar) -> TwsMinute:
     telling = state.told[first]
     opened, high, low, close, volume, average, count = content
     return TwsMinute(
-        row_id=hashlib.sha256(key_of(bar).encode()).hexdigest()[:32],
+        row_id=row_id_of(bar),
         rev=len(state.told),
         symbol=bar.symbol,
         con_id=bar.con_id,
