@@ -4,10 +4,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make import at, trade
 from minutes import telling
 from weather import climate, forecast, forecast_beat, forecast_run, ns, policy
 
-from stream_processors.operators import asof, curated, horizon, labels, watermark
+from stream_processors.operators import asof, bars, curated, horizon, labels, watermark
 from stream_processors.pipeline import Batch, States, _decoders, _encode_state
 from topics.catalog import (
     ASOF_FORECAST,
@@ -231,6 +232,25 @@ def test_what_a_row_calls_known_at_a_time_was_known_then(kind, data):
     for row_id, row in whole.items():
         if answer(row) is not None and row.known_ns <= moment_ns:
             assert answer(row) == answer(before[row_id])
+
+
+def test_states_are_as_small_as_the_architecture_says():
+    """What is told once more costs so many bytes, whatever else the state holds; told again at another place, nothing."""
+    name = "01234567-89ab-cdef-0123-456789abcdef"
+    sizes = [len(_encode_state(minute_of(count, name))) for count in (0, 1, 101)]
+    assert sizes[0] <= 20
+    assert (sizes[2] - sizes[1]) / 100 <= 95
+    tellings = [telling(MINUTE, number, 100_000_000 + number) for number in range(50)]
+    lanes = Lanes({FACT_BAR: tellings}, 1)
+    lanes.drain()
+    assert len(next(iter(lanes.states.values()))) / 50 <= 75
+
+
+def minute_of(trades, name):
+    """The state of a minute with so many trades, whose ids are as long as the exchange's."""
+    state = bars.Minute()
+    bars.add_trades(state, [trade(f"{name[:-3]}{number:03}", at(0, number / 10)) for number in range(trades)])
+    return state
 
 
 PREFIXES = {

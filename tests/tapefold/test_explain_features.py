@@ -69,11 +69,19 @@ def tws_records(*told):
     return logs
 
 
-def raw_of(folder, tapes):
-    """All sources: three days of weather, some minutes of markets, some hours of two symbols."""
-    raw = recorded(folder, 3)
-    raw |= {(RAW_KALSHI_WS, number): log for number, log in enumerate(tapes.logs)}
-    return raw | tws_records(*minutes("WX", 260, 1), *minutes("SPY", 150, 2))
+def opened(store_url, folder, markets, *symbols):
+    """A store that holds three days of weather, some minutes of markets and of symbols; WX is about Miami, SPY about nothing."""
+    tables = Tables(store_url)
+    migrate(tables, MIGRATIONS, lambda: 0)
+    empty(tables)
+    stations.publish(tables)
+    stations.publish_symbols(tables, [SymbolStation("WX", "KMIA", "high", 1)], 1)
+    raw = recorded(folder, 3) | {(RAW_KALSHI_WS, number): log for number, log in enumerate(markets.logs)}
+    raw |= tws_records(*(told for symbol in symbols for told in minutes(*symbol)))
+    part = Part(range(PARTITIONS), PARTITIONS)
+    outputs = [record for (topic, number), batch in raw.items() for record in part.raw(topic, number, batch)]
+    insert(tables, [record for batch in raw.values() for record in batch] + outputs)
+    return tables
 
 
 @pytest.fixture(scope="module")
@@ -84,16 +92,8 @@ def made():
 
 @pytest.fixture(scope="module")
 def filled(store_url, tmp_path_factory, made):
-    """A store that holds it all; WX is about the maximum of Miami, SPY about no weather."""
-    tables = Tables(store_url)
-    migrate(tables, MIGRATIONS, lambda: 0)
-    empty(tables)
-    stations.publish(tables)
-    stations.publish_symbols(tables, [SymbolStation("WX", "KMIA", "high", 1)], 1)
-    raw = raw_of(tmp_path_factory.mktemp("weather"), made)
-    part = Part(range(PARTITIONS), PARTITIONS)
-    outputs = [record for (topic, number), batch in raw.items() for record in part.raw(topic, number, batch)]
-    insert(tables, [record for batch in raw.values() for record in batch] + outputs)
+    """Some hours of two symbols and some minutes of two markets."""
+    tables = opened(store_url, tmp_path_factory.mktemp("weather"), made, ("WX", 260, 1), ("SPY", 150, 2))
     yield tables
     empty(tables)
     tables.close()
@@ -220,3 +220,26 @@ def test_an_explanation_is_read_by_people_and_by_programs(filled, explainer):
     for row_id in ("price:" + "0" * 32, "weather:KXHIGHMIA-26MAR08-B80.5:1", "weather:x:y", "0" * 32):
         with pytest.raises(Refused, match="no such row"):
             explainer.explain(row_id)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_a_thousand_random_rows_are_made_again(store_url, tmp_path):
+    """Minutes of TWS and rows of both feature sets, of longer tapes: identical, every one."""
+    longer = tape.tape(
+        29,
+        minutes=90,
+        steps=2_000,
+        tickers=(*MARKETS, "KXHIGHMIA-26MAR09-B84.5"),
+        partitions=PARTITIONS,
+        start_ns=FIRST_NS,
+    )
+    tables = opened(store_url, tmp_path, longer, ("WX", 600, 5), ("SPY", 400, 6))
+    explainer = Explainer(tables, partitions_of(tables))
+    rows = [row_id for table in KINDS for row_id in ids(tables, table, 1_000)]
+    for row_id in random.Random(5).sample(rows, 1_000):
+        told = explainer.explain(row_id)
+        assert told.identical, (row_id, told.differs)
+        assert told.inputs
+    empty(tables)
+    tables.close()
