@@ -39,18 +39,10 @@ def minutes(symbol, count, seed):
         if rng.random() < 0.1 or count // 2 < number < count // 2 + 55:
             continue
         start_ns = FIRST_NS + number * NS_PER_MINUTE
-        known_ns, cents = start_ns + 62 * NS_PER_S, rng.randrange(9_900, 10_100)
+        known_ns, cents, volume = start_ns + 62 * NS_PER_S, rng.randrange(9_900, 10_100), rng.randrange(1, 900)
         while True:
-            bar = (
-                start_ns // NS_PER_S,
-                "100.0",
-                "102.0",
-                "98.0",
-                f"{cents / 100}",
-                rng.randrange(1, 900),
-                "100.25",
-                42,
-            )
+            prices = ("100.0", "102.0", "98.0", f"{cents / 100}")
+            bar = (start_ns // NS_PER_S, *prices, volume, "100.25", 42)
             told.append((known_ns, asked, bar))
             if rng.random() < 0.7:
                 break
