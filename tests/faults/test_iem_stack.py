@@ -88,7 +88,13 @@ def test_every_generated_fact_is_in_its_table_once_and_every_fault_has_its_name(
         assert {(name, high, 1) for name, high in products.items()} <= set(reports)
         check_runs(tmp_path)
         reasons = {row[0] for row in ask(tmp_path, "SELECT DISTINCT reason FROM tapefold_api.forecast_runs")}
-        named = {"absent", "throttled", "upstream_error", "truncated", "partial"}  # partial: cut off at the end of a line
+        named = {
+            "absent",
+            "throttled",
+            "upstream_error",
+            "truncated",
+            "partial",
+        }  # partial: cut off at the end of a line
         assert {None, *named} >= reasons >= {None, "absent", "throttled"}
     finally:
         simulator.terminate()
