@@ -17,6 +17,16 @@ from topics.units import NS_PER_MINUTE, NS_PER_S, minute_of
 INTERVAL_NS = NS_PER_S
 LEASE_NS = 30 * NS_PER_S
 TAPE_TAIL_NS = 10 * NS_PER_S  # how far past the last minute a tape's last beat stands
+UNSTAMPED_NS = -1  # no time: of what is held until its tape shows one; the log is never given it, and would refuse it
+
+
+class Running(Protocol):
+    """A clock that has begun: the wall, or a simulator's tape. name: the `clock` header."""
+
+    name: ClockName
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the epoch, never earlier than it was told before."""
 
 
 class Clock(Protocol):
@@ -97,7 +107,7 @@ class TapeClock:
     def begin(self) -> int:
         """Begin at 0 if no time is known: a recording without times is stamped 0, the same in every run."""
         self._begun = True
-        return self.now_ns() or 0
+        return 0 if self.data_ns is None else self.data_ns
 
     def end_ns(self) -> int:
         """The end of the minute that holds the latest data, and `TAPE_TAIL_NS`, so that the last bar closes."""

@@ -13,7 +13,7 @@ from tapefold.payloads.tws import Given
 from tapefold.settings import DEFAULT_STATE_DIR
 from tapefold.simulators import scenario as scenarios
 from tapefold.simulators.tws.faults import Faults
-from tapefold.simulators.tws.server import serve
+from tapefold.simulators.tws.server import Clock, serve
 from tapefold.simulators.tws.world import World, made_up, recorded
 from topics.units import NS_PER_S
 
@@ -44,15 +44,16 @@ def run(
         typer.echo(f"{len(owed)} to fetch")
         return
     log = wiring.open_log(settings, folder)
+    clock = services_tws.clock_of(settings)
     configured = services_tws.configuration(settings, folder, wiring.partitions_of(log))
     units = None
     if date or symbol:
-        units = services_tws.units_of(configured, date, symbol)
+        units = services_tws.units_of(configured, clock, date, symbol)
     elif backfill:
         units = [one.unit for one in owed if one.unit.symbol in configured.specs]
     services.own(configured.folder)
     appender = log.appender()
-    results = services_tws.run_tws(configured, appender, units)
+    results = services_tws.run_tws(configured, clock, appender, units)
     appender.close()
     if units is None:
         return
@@ -115,22 +116,23 @@ def simulate(  # noqa: PLR0917  # each is a flag
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     at_ns = time_ns_of(at, "--at")
-    at_s = None if at_ns is None else at_ns / NS_PER_S
     world = recorded(bars, Given(symbol, zone)) if bars else made_up(listed(make_up), date.date(), days, seed)
-    asyncio.run(_serve(world, faults, port=port, at_s=at_s, speed=speed, strict_pacing=strict_pacing))
+    begin_ns = world.end_s() * NS_PER_S if at_ns is None else at_ns
+    asyncio.run(_serve(world, faults, port=port, at_ns=begin_ns, speed=speed, strict_pacing=strict_pacing))
 
 
-async def _serve(
-    world: World, faults: Faults, *, port: int, at_s: float | None, speed: float, strict_pacing: bool
-) -> None:
+async def _serve(world: World, faults: Faults, *, port: int, at_ns: int, speed: float, strict_pacing: bool) -> None:
     stop = wiring.stop_of_loop()
+    begun_ns = wiring.now_ns()
+    clock = Clock(lambda: (wiring.now_ns() - begun_ns) / NS_PER_S, at_ns / NS_PER_S, speed, begun_s=0.0)
 
     def ready(host: str, taken: int) -> None:
         typer.echo(f"TWS_HOST={host}")
         typer.echo(f"TWS_PORT={taken}")
+        typer.echo(f"TWS_TAPE={at_ns}:{begun_ns}:{speed}")
         typer.echo(f"TWS_SYMBOLS={','.join(world.contracts)}")
 
     counters = await serve(
-        world, faults=faults, at_s=at_s, speed=speed, strict_pacing=strict_pacing, port=port, on_ready=ready, stop=stop
+        world, faults=faults, clock=clock, strict_pacing=strict_pacing, port=port, on_ready=ready, stop=stop
     )
     typer.echo(str(counters))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from producers.beat import WallClock
+from producers.iem.clock import Clock
 from producers.tws import contracts, plan
 from producers.tws.fetch import Fetched
 from producers.tws.keep import Keep
@@ -12,7 +12,7 @@ from producers.tws.ledger import Owed
 from producers.tws.pacing import Limits
 from producers.tws.plan import Unit
 from producers.tws.run import TwsService, TwsSettings
-from tapefold import wiring
+from tapefold import tape, wiring
 from tapefold.settings import Settings
 from topics.errors import Refused, SettingsError
 from topics.log import Appender
@@ -51,12 +51,17 @@ def folder_of(settings: Settings, state_dir: Path) -> Path:
     return state_dir / "tws" / str(settings.tws_client_id)
 
 
-def units_of(configured: TwsSettings, dates: Sequence[str], symbols: Sequence[str]) -> list[Unit]:
+def clock_of(settings: Settings) -> Clock:
+    """The clock of days and stamps: the wall, or the simulator's tape. Raises SettingsError."""
+    return tape.clock_of(settings.tws_tape, "TWS_TAPE")
+
+
+def units_of(configured: TwsSettings, clock: Clock, dates: Sequence[str], symbols: Sequence[str]) -> list[Unit]:
     """What a one-shot fetches. Raises Refused for a day that has not begun or a symbol that is not configured."""
     unknown = [symbol for symbol in symbols if symbol not in configured.specs]
     if unknown:
         raise Refused(f"--symbol: expected symbols of TWS_SYMBOLS, was {unknown[0]!r}")
-    now_ns = wiring.now_ns()
+    now_ns = clock.now_ns()
     days = plan.days_of(dates) if dates else [configured.schedule.last_day(now_ns)]
     units = [unit for day in days for unit in configured.units(day.isoformat(), symbols)]
     for unit in units:
@@ -69,16 +74,21 @@ def owed(settings: Settings, state_dir: Path) -> list[Owed]:
     return Keep(folder_of(settings, state_dir) / "ledger.json", settings.tws_zone).ledger.owed()
 
 
-def run_tws(configured: TwsSettings, appender: Appender, units: Sequence[Unit] | None) -> dict[Unit, Fetched]:
+def run_tws(
+    configured: TwsSettings, clock: Clock, appender: Appender, units: Sequence[Unit] | None
+) -> dict[Unit, Fetched]:
     """Record until SIGTERM, or fetch `units` and end."""
-    return asyncio.run(_run(configured, appender, units))
+    return asyncio.run(_run(configured, clock, appender, units))
 
 
-async def _run(configured: TwsSettings, appender: Appender, units: Sequence[Unit] | None) -> dict[Unit, Fetched]:
+async def _run(
+    configured: TwsSettings, clock: Clock, appender: Appender, units: Sequence[Unit] | None
+) -> dict[Unit, Fetched]:
     service = TwsService(
         configured,
         appender,
-        WallClock(wiring.now_ns),
+        clock,
+        wall_ns=wiring.now_ns,
         rng=wiring.system_random(),
         stop=wiring.stop_of_loop(),
         on_metric=wiring.metrics_to_log("tws"),

@@ -129,6 +129,7 @@ class Settings(BaseSettings):
     tws_request_timeout_seconds: float = Field(60.0, gt=0)
     tws_attempts: int = Field(3, ge=1, description="per symbol and day, before it is left for the next run")
     tws_run_at: str = Field("16:30", description="time of day in TWS_ZONE after which a weekday's bars are fetched")
+    tws_tape: str = Field("", description="TAPE_NS:WALL_NS:SPEED, the clock of a simulator; empty: the wall")
     tws_zone: str = Field("America/New_York", description="IANA zone whose days are fetched")
 
     log_level: str = "INFO"

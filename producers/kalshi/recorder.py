@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from producers.beat import INTERVAL_NS, LEASE_NS, Beater, Clock
+from producers.beat import INTERVAL_NS, LEASE_NS, UNSTAMPED_NS, Beater, Clock
 from producers.kalshi import journal
 from producers.kalshi.envelope import read
 from producers.kalshi.notices import SOURCE
@@ -74,7 +74,7 @@ class Recorder:
 
     def opened(self, conn: str, loop_ns: int) -> Session:
         """A new connection replaces the last one, which says good-bye."""
-        self._say_bye(self._clock.now_ns() or 0)
+        self._say_bye(self._now_ns())
         self._publisher = self._publisher.of_conn(conn)
         self._beater = Beater(SOURCE, conn, interval_ns=self._interval_ns, lease_ns=self._lease_ns)
         self.session = Session(conn, self._watch, self._channels, loop_ns=loop_ns)
@@ -92,7 +92,7 @@ class Recorder:
         if not self._begun and clock_ns is not None:
             self._begin(clock_ns)
         version = session.subscriptions_version
-        outs = session.receive(raw, envelope, clock_ns or 0)
+        outs = session.receive(raw, envelope, UNSTAMPED_NS if clock_ns is None else clock_ns)
         if version != session.subscriptions_version:
             self._save()
         if len(outs) > 1:
@@ -111,7 +111,7 @@ class Recorder:
         if self.session is None:
             self._watch.add(tickers)
             return
-        outs = self.session.add(tickers, self._clock.now_ns() or 0)
+        outs = self.session.add(tickers, self._now_ns())
         self._save()
         for out in outs:
             self._put(out)
@@ -149,7 +149,7 @@ class Recorder:
         """The connection is gone; its good-bye follows when another one replaces it, or at the end."""
         if self.session is None:
             return
-        outs = self.session.lost(kind, self._clock.now_ns() or 0)
+        outs = self.session.lost(kind, self._now_ns())
         self.session = None
         self._tell_gaps(outs)
         for out in outs:
@@ -181,6 +181,10 @@ class Recorder:
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
+    def _now_ns(self) -> int:
+        now_ns = self._clock.now_ns()
+        return UNSTAMPED_NS if now_ns is None else now_ns
+
     def _settled(self) -> bool:
         """Whether there is anything to end. A tape that brought no frame knows no time: it leaves all as it was."""
         if not self._begun:
@@ -211,6 +215,7 @@ class Recorder:
         if self._held is not None:
             self._held.append((publisher, out))
             return
+        assert out.received_ns != UNSTAMPED_NS, "what is not held has a stamp"
         try:
             publisher.put(out)
         except BadRecord:

@@ -18,6 +18,7 @@ from typing import Literal, get_args
 
 from msgspec import Struct, field
 
+from producers.beat import UNSTAMPED_NS
 from producers.kalshi.commands import REACTIONS, Command, Commands, retry_pause_ns
 from producers.kalshi.envelope import Envelope, Message
 from producers.kalshi.notices import Subscription, coverage_begins, coverage_ends, gap
@@ -74,7 +75,7 @@ class Session:
         self._commands = Commands()
         self._subs: dict[int, Subscription] = {}
         self._ended: set[int] = set()
-        self._reconcile(0)
+        self._reconcile(UNSTAMPED_NS)  # nothing is subscribed yet, so nothing is covered yet
 
     @property
     def subscriptions(self) -> list[Subscription]:
@@ -151,9 +152,12 @@ class Session:
         return self._gaps(sub, "seq_hole", clock_ns, envelope.seq, envelope.seq)
 
     def begin(self, clock_ns: int) -> None:
-        """The clock has begun only now: coverage that was noted at 0 begins here."""
+        """The clock has begun only now: coverage that was noted without a stamp begins here."""
         for sub in self._subs.values():
-            sub.markets = {ticker: started_ns or clock_ns for ticker, started_ns in sub.markets.items()}
+            sub.markets = {
+                ticker: clock_ns if started_ns == UNSTAMPED_NS else started_ns
+                for ticker, started_ns in sub.markets.items()
+            }
         self.subscriptions_version += 1
 
     # --- sequence numbers and books -----------------------------------------------------------------------------------

@@ -62,7 +62,8 @@ class Fetched(Struct, frozen=True):
 class Fetcher:
     """Fetches over one connection.
 
-    pause: sleeps, for seconds. line_up: returns when TWS has its line. chance: uniform in [0, 1). flush: returns when the
+    now_ns: the clock of days and stamps. wall_ns: the machine's; Interactive Brokers counts requests by its own, which no tape
+    moves. pause: sleeps, for seconds. line_up: returns when TWS has its line. chance: uniform in [0, 1). flush: returns when the
     log has confirmed; only then is a unit marked as paid.
     """
 
@@ -75,6 +76,7 @@ class Fetcher:
         settings: Settings,
         *,
         now_ns: Callable[[], int],
+        wall_ns: Callable[[], int],
         pause: Callable[[float], Awaitable[None]],
         line_up: Callable[[], Awaitable[object]],
         chance: Callable[[], float],
@@ -83,7 +85,8 @@ class Fetcher:
     ) -> None:
         self._client, self._recorder, self._governor, self._keep = client, recorder, governor, keep
         self._settings = settings
-        self._now_ns, self._pause, self._line_up = now_ns, pause, line_up
+        self._now_ns, self._wall_ns = now_ns, wall_ns
+        self._pause, self._line_up = pause, line_up
         self._chance, self._flush, self._on_metric = chance, flush, on_metric
         self._slots = asyncio.Semaphore(settings.parallel_max)
 
@@ -114,7 +117,7 @@ class Fetcher:
             if fetched.reason == "disconnected":
                 raise TwsUnavailable("the connection ended in the middle of a request")
             if fetched.reason == "pacing":
-                self._governor.violated(self._now_ns())
+                self._governor.violated(self._wall_ns())
                 self._on_metric("tws.pacing", symbol=unit.symbol, date=unit.date, code=fetched.code, text=fetched.text)
             attempts -= 0 if reaction.counts else 1
             if reaction.what == "give_up" or attempts >= self._settings.attempts_max:
@@ -148,10 +151,10 @@ class Fetcher:
             exchange=spec.exchange,
             currency=spec.currency,
         )
-        while (wait_ns := self._governor.wait_ns(request, self._now_ns())) > 0:
+        while (wait_ns := self._governor.wait_ns(request, self._wall_ns())) > 0:
             self._on_metric("tws.paced", symbol=unit.symbol, date=unit.date, wait_s=round(wait_ns / NS_PER_S, 3))
             await self._pause(wait_ns / NS_PER_S)
-        self._governor.made(request, self._now_ns())
+        self._governor.made(request, self._wall_ns())
         self._keep.save()
         return request, await self._client.history(spec, request, self._settings.timeout_s)
 

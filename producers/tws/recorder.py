@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from producers.beat import Beater, Clock
+from producers.beat import Beater, Running
 from producers.publish import PARTITION_OF_KEYLESS, Outgoing, Publisher
 from producers.tws import tap
 from producers.tws.tap import Message
@@ -21,7 +21,7 @@ _Header = tuple[str, bytes]
 class Recorder:
     """Appends in the order of the calls. conn: the connection's name. partitions: of `raw.tws`, each gets every beat."""
 
-    def __init__(self, appender: Appender, clock: Clock, *, conn: str, partitions: int) -> None:
+    def __init__(self, appender: Appender, clock: Running, *, conn: str, partitions: int) -> None:
         self.conn = conn
         self.messages = 0
         self.server = b""
@@ -42,7 +42,7 @@ class Recorder:
 
     def now_ns(self) -> int:
         """The clock of receive stamps."""
-        return self._clock.now_ns() or 0
+        return self._clock.now_ns()
 
     def message(self, message: Message, received_ns: int) -> None:
         """Append one message. Raises Undelivered, and BadRecord for more bytes than the log accepts."""
@@ -69,7 +69,7 @@ class Recorder:
         """Say that we live, or that this connection is gone for good."""
         clock_ns = self.now_ns()
         beat = self._beater.bye if bye else self._beater.beat
-        self._publisher.put(Outgoing(beat(clock_ns, self._clock.data_ns), None, clock_ns))
+        self._publisher.put(Outgoing(beat(clock_ns, None), None, clock_ns))
 
     def _append(
         self, kind: bytes, value: bytes, symbol: str | None, received_ns: int, headers: list[_Header] | None = None

@@ -6,13 +6,13 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from producers.beat import WallClock
+from producers.beat import Running
 from producers.metrics import OnMetric
 from producers.tws.client import Answer, Line, TwsClient, TwsUnavailable
 from producers.tws.contracts import Spec
@@ -75,14 +75,18 @@ def _first(group: BaseExceptionGroup[TwsUnavailable]) -> TwsUnavailable:
 
 
 class TwsService:
-    """Records until `stop`; with `units`, fetches those and ends."""
+    """Records until `stop`; with `units`, fetches those and ends.
+
+    clock: of stamps, days and outages. wall_ns: the machine's, by which requests are paced.
+    """
 
     def __init__(
         self,
         settings: TwsSettings,
         appender: Appender,
-        clock: WallClock,
+        clock: Running,
         *,
+        wall_ns: Callable[[], int],
         rng: random.Random,
         stop: asyncio.Event,
         on_metric: OnMetric,
@@ -90,7 +94,7 @@ class TwsService:
     ) -> None:
         self._results: dict[Unit, Fetched] = {}
         self._settings, self._appender, self._clock, self._rng = settings, appender, clock, rng
-        self._stop, self._on_metric, self._units = stop, on_metric, units
+        self._wall_ns, self._stop, self._on_metric, self._units = wall_ns, stop, on_metric, units
         self._keep = Keep(settings.folder / "ledger.json", settings.schedule.zone)
         self._governor = Governor(settings.limits, self._keep.ledger.state.pacing)
         self._line_up = asyncio.Event()
@@ -174,6 +178,7 @@ class TwsService:
             self._keep,
             settings,
             now_ns=self._clock.now_ns,
+            wall_ns=self._wall_ns,
             pause=asyncio.sleep,
             line_up=self._line_up.wait,
             chance=self._rng.random,
@@ -253,17 +258,17 @@ class TwsService:
         except ConnectionError:
             return Answer(None, "disconnected")
         if answer.reason == "pacing":
-            self._governor.violated(self._clock.now_ns())
+            self._governor.violated(self._wall_ns())
         if answer.starts_s is not None:
             self._live[req_id] = spec.symbol
         return answer
 
     async def _governor_s_leave(self, request: TwsRequest) -> None:
-        wait_ns = self._governor.wait_ns(request, self._clock.now_ns())
+        wait_ns = self._governor.wait_ns(request, self._wall_ns())
         while wait_ns > 0:
             await asyncio.sleep(wait_ns / NS_PER_S)
-            wait_ns = self._governor.wait_ns(request, self._clock.now_ns())
-        self._governor.made(request, self._clock.now_ns())
+            wait_ns = self._governor.wait_ns(request, self._wall_ns())
+        self._governor.made(request, self._wall_ns())
         self._keep.save()
 
     def _live_lost(self, req_id: int, reason: TwsReason) -> None:

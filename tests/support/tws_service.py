@@ -128,7 +128,7 @@ async def one_shot(
 
 async def start(configured: TwsSettings, recorded: Recorded, **over: Any) -> Any:
     """Run the service."""
-    said = {"units": None, "stop": asyncio.Event(), "clock": WallClock(wiring.now_ns)} | over
+    said = {"units": None, "stop": asyncio.Event(), "clock": WallClock(wiring.now_ns), "wall_ns": wiring.now_ns} | over
     clock = said.pop("clock")
     service = TwsService(
         configured, recorded.log.appender(), clock, rng=random.Random(1), on_metric=recorded.tell, **said

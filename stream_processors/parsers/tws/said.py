@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from stream_processors.envelope import Headers, envelope_of, stamp_ns
 from stream_processors.parsers.tws import values
-from topics.catalog import H_REQ_ID, H_REQUEST
+from topics.catalog import H_CLOCK, H_FORMAT, H_REQ_ID, H_REQUEST
 from topics.codec import decode_tws_request
 from topics.errors import BadRecord
 from topics.events import Cause, KnownBy
@@ -30,7 +30,7 @@ ToldBy = Literal["answer", "update", "realtime", "file"]
 
 
 class Context(NamedTuple):
-    """received_ns, known_by: of the record. stamped: whether a recorder that was live received it."""
+    """received_ns, known_by: of the record. stamped: whether a live recorder received it, by the wall or by a tape."""
 
     conn: str
     received_ns: int
@@ -67,7 +67,8 @@ def context_of(headers: Headers, cause: Cause) -> Context:
         envelope.conn,
         envelope.received_ns,
         envelope.known_by,
-        envelope.known_by == "observed",
+        # A message on a simulator's tape has a stamp of that tape; a line of a file is told on the tape of its own times.
+        envelope.known_by == "observed" or (headers.get(H_CLOCK), headers.get(H_FORMAT)) == (b"tape", b"wire"),
         request,
         None if req_id is None else stamp_ns(req_id),
         cause,

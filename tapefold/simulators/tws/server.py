@@ -17,12 +17,15 @@ _WAITING_BYTES_MAX = 16 << 20  # a client that reads nothing is let go
 
 
 class Clock:
-    """Simulated seconds since the epoch: from `at_s` on, `speed` of them a second. wall_s: any clock that only grows."""
+    """Simulated seconds since the epoch: from `at_s` on, `speed` of them a second.
 
-    def __init__(self, wall_s: Callable[[], float], at_s: float, speed: float) -> None:
+    wall_s: any clock that only grows. begun_s: what it showed at `at_s`; None: what it shows now.
+    """
+
+    def __init__(self, wall_s: Callable[[], float], at_s: float, speed: float, *, begun_s: float | None = None) -> None:
         self.wall_s = wall_s
         self.speed = speed
-        self._at_s, self._begun_s = at_s, wall_s()
+        self._at_s, self._begun_s = at_s, wall_s() if begun_s is None else begun_s
 
     def now_s(self) -> float:
         """The simulated time."""
@@ -40,15 +43,17 @@ async def serve(
     on_ready: Callable[[str, int], None],
     stop: asyncio.Event | None = None,
     counters: Counters | None = None,
+    clock: Clock | None = None,
 ) -> Counters:
     """Simulate TWS until `stop` is set (or this task is cancelled); returns what was counted.
 
     at_s: the simulated time at the start, without it the end of the last bar: then all bars are history. Bars after it
     happen as that time passes. strict_pacing: the rules for bars of 30 s and less hold for all. on_ready: called once
-    with host and port. Raises OSError when the port is taken.
+    with host and port. clock: in place of `at_s` and `speed`, one that others read too. Raises OSError when the port is
+    taken.
     """
     gateway = Gateway(world, faults, counters or Counters(), strict=strict_pacing)
-    clock = Clock(asyncio.get_running_loop().time, world.end_s() if at_s is None else at_s, speed)
+    clock = clock or Clock(asyncio.get_running_loop().time, world.end_s() if at_s is None else at_s, speed)
     links: set[_Link] = set()
 
     async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -8,9 +8,13 @@ from loops import in_loop
 from tws_service import Recorded, S, settings, simulator, start
 
 from producers.beat import WallClock
+from producers.iem.clock import Clock
 from producers.tws.keep import Keep
+from producers.tws.pacing import Limits
+from tapefold import wiring
 from tapefold.simulators.tws.faults import Faults
 from tapefold.simulators.tws.world import con_id_of
+from topics.catalog import H_CLOCK
 from topics.tws import TwsBar, TwsOutage, TwsUnit
 
 NOON = datetime(2025, 1, 13, 17, 0, 30, tzinfo=UTC).timestamp()
@@ -86,3 +90,21 @@ async def test_the_last_trading_day_is_fetched_after_its_close(tmp_path):
     recorded = await recorded_live(tmp_path, 3.0, at_s=before_close)
     days = sorted((one.date, one.symbol, one.status) for one in recorded.facts(TwsUnit))
     assert [(day, name, "complete") for day in ("2025-01-13", "2025-01-14") for name in ("AAPL", "MSFT")] == days
+
+
+@in_loop
+async def test_days_and_stamps_go_by_the_tape_and_requests_by_the_wall(tmp_path):
+    """A made-up day is known on that day; Interactive Brokers counts requests by its own clock, whatever the tape's speed."""
+    recorded, begun_ns = Recorded(), wiring.now_ns()
+    clock = Clock(wiring.now_ns, tape_ns=int(NOON) * S, wall_ns=begun_ns, speed=SPEED, name="tape")
+    async with simulator(Faults(), recorded.counters, at_s=NOON, speed=SPEED) as port:
+        configured = settings(port, tmp_path, limits=Limits(2 * S, 3, S // 100))
+        units = [unit for day in ("2025-01-10", "2025-01-13") for unit in configured.units(day)]
+        await start(configured, recorded, units=units, clock=clock)
+    assert wiring.now_ns() - begun_ns >= 2 * S
+    bars = recorded.facts(TwsBar)
+    assert {("assumed", True)} == {
+        (bar.known_by, bar.known_ns == max(bar.received_ns, bar.end_ns)) for bar in bars if bar.finished
+    }
+    assert all(int(NOON) * S <= bar.known_ns <= clock.now_ns() for bar in bars)
+    assert {b"tape"} == {dict(record.headers)[H_CLOCK] for record in recorded.records()}
