@@ -128,13 +128,15 @@ def _gap(record: RawRecord, headers: Headers, cause: Cause) -> Output:
 
 def _coverage(record: RawRecord, headers: Headers, cause: Cause) -> Output:
     notice = _notice(decode_coverage_notice, record.value or b"")
+    envelope = envelope_of(headers)
     clock_ns = notice.started_ns if notice.ended_ns is None else notice.ended_ns
+    told_ns = max(clock_ns, envelope.received_ns)  # that it ended may have come to light later
     fact = Coverage(
         market_ticker=notice.market_ticker,
         event_ns=clock_ns,
-        received_ns=clock_ns,
-        known_ns=clock_ns,
-        known_by=envelope_of(headers).known_by,
+        received_ns=told_ns,
+        known_ns=told_ns,
+        known_by=envelope.known_by,
         cause=cause,
         conn=notice.conn,
         sid=notice.sid,

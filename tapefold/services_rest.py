@@ -8,7 +8,7 @@ from pathlib import Path
 from producers.kalshi.rest.asker import Asker
 from producers.kalshi.rest.budget import Breaker, Budget
 from producers.kalshi.rest.door import Door
-from producers.kalshi.rest.recorder import SOURCE, Recorder, Span
+from producers.kalshi.rest.recorder import LEASE_NS, SOURCE, Recorder, Span
 from producers.publish import Publisher
 from tapefold import tape, wiring
 from tapefold.services import own, signer_of
@@ -58,6 +58,7 @@ async def _record(
         on_metric=on_metric,
         span=span,
         page_limit=settings.max_page_size,
+        lease_ns=int(LEASE_NS * clock.speed),  # beats go by the wall, and a tape may be faster
     )
     try:
         await recorder.run(

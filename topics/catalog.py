@@ -68,8 +68,8 @@ TOPICS: tuple[Topic, ...] = (
         RAW_KALSHI_REST,
         "raw",
         "producers.kalshi",
-        "series or market ticker that was asked for (none for the exchange as a whole)",
-        "the frame's bytes as received: the body of one answer",
+        "series or market ticker that was asked for (none for the exchange as a whole, and for beats)",
+        "the frame's bytes as received: the body of one answer; for the kinds beat, gap and coverage the JSON of topics.events",
         "Answers of Kalshi's REST API, with what was asked in a header. A listing is appended when its last page is here.",
     ),
     Topic(
@@ -85,8 +85,9 @@ TOPICS: tuple[Topic, ...] = (
         RAW_WEBHOOK,
         "raw",
         "producers.webhook",
-        "provider and event id",
-        "the frame's bytes as received: the body of one request; what was verified stands in headers (topics.webhook)",
+        "provider and event id (of coverage the provider; beats name their partition)",
+        "the frame's bytes as received: the body of one request; what was verified stands in headers (topics.webhook); for "
+        "the kinds beat and coverage the JSON of topics.events",
         "Webhooks that were rightly signed, each once: the record's headers are the marker that finds its repeats.",
     ),
     Topic(

@@ -13,6 +13,9 @@ Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]  # what the store's colu
 KnownBy = Literal["observed", "modelled", "assumed"]
 Side = Literal["yes", "no"]
 Channel = Literal["orderbook_delta", "trade", "ticker", "market_lifecycle_v2"]
+# What a gap or an interval of coverage is about: a channel of the socket; what REST lists of a series, or the candles of a
+# market; what a sender pushes.
+Recorded = Channel | Literal["listing", "candles", "webhook"]
 GapKind = Literal[
     "seq_hole",  # sequence numbers are missing on a subscription that stands
     "disconnect",  # the connection ended without our asking
@@ -20,7 +23,7 @@ GapKind = Literal[
     "crash",  # the recorder died without a word; its successor found that out when it started
     "overflow",  # the exchange closed the subscription because we were slow (error 25)
     "channel_error",  # the exchange closed the subscription (error 10)
-    "incomplete",  # REST lists fewer trades of a final market than its volume says
+    "incomplete",  # REST lists less of a final market than its volume says, or its answer cannot be read
 ]
 
 
@@ -60,7 +63,7 @@ class GapNotice(Struct, frozen=True, kw_only=True, gc=False):
     source: str
     conn: str
     sid: int
-    channel: Channel
+    channel: Recorded
     kind: GapKind
     market_ticker: str
     from_seq: int | None
@@ -69,12 +72,15 @@ class GapNotice(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class CoverageNotice(Struct, frozen=True, kw_only=True, gc=False):
-    """From `started_ns` on (until `ended_ns`) this connection records `channel` of `market_ticker`."""
+    """From `started_ns` on (until `ended_ns`) this connection records `channel` of `market_ticker`.
+
+    sid 0: of a source without subscriptions. market_ticker: of a `listing` the series, of a `webhook` the sender.
+    """
 
     source: str
     conn: str
     sid: int
-    channel: Channel
+    channel: Recorded
     market_ticker: str
     started_ns: int
     ended_ns: int | None = None
@@ -193,17 +199,17 @@ class Gap(Fact, frozen=True, kw_only=True, gc=False, tag="gap"):
     """A GapNotice as a fact. `seq` is the last number before the hole."""
 
     source: str
-    channel: Channel
+    channel: Recorded
     kind: GapKind
     from_seq: Int64 | None
     to_seq: Int64 | None
 
 
 class Coverage(Fact, frozen=True, kw_only=True, gc=False, tag="coverage"):
-    """A CoverageNotice as a fact."""
+    """A CoverageNotice as a fact. known_ns: when it was said, which for an end may be later than the end."""
 
     source: str
-    channel: Channel
+    channel: Recorded
     started_ns: Int64
     ended_ns: Int64 | None = None
     ended_by: Literal["stop", "gap"] | None = None
@@ -283,7 +289,7 @@ class GapRow(Struct, frozen=True, kw_only=True, gc=False):
     market_ticker: str
     conn: str
     sid: int
-    channel: Channel
+    channel: Recorded
     kind: GapKind
     from_seq: int | None
     to_seq: int | None

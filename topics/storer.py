@@ -15,6 +15,7 @@ from topics.log import MemoryLog
 
 QUEUE_RECORDS_MAX = 10_000  # ten seconds of the busiest sender; past it senders are told to come again
 _LINGER_MS = 2
+_BY_KEY = -1  # librdkafka's own word
 
 
 class Place(NamedTuple):
@@ -25,13 +26,14 @@ class Place(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A record to store. timestamp_ms: the writer's, milliseconds since the epoch."""
+    """A record to store. timestamp_ms: the writer's, milliseconds since the epoch. partition: None: by the key."""
 
     topic: str
     value: bytes
-    key: bytes
+    key: bytes | None
     headers: Sequence[tuple[str, bytes]]
     timestamp_ms: int
+    partition: int | None = None
 
 
 OnStored = Callable[[Place | Undelivered], None]
@@ -80,6 +82,7 @@ class KafkaStorer:
                 entry.topic,
                 entry.value,
                 entry.key,
+                _BY_KEY if entry.partition is None else entry.partition,
                 on_delivery=delivered,
                 timestamp=entry.timestamp_ms,
                 headers=list(entry.headers),
@@ -114,7 +117,14 @@ class MemoryStorer:
         """Append one record."""
         topic = entry.topic
         before = self._log.watermarks([topic])
-        self._appender.append(topic, entry.value, key=entry.key, headers=entry.headers, timestamp_ms=entry.timestamp_ms)
+        self._appender.append(
+            topic,
+            entry.value,
+            key=entry.key,
+            partition=entry.partition,
+            headers=entry.headers,
+            timestamp_ms=entry.timestamp_ms,
+        )
         after = self._log.watermarks([topic])
         ((_, partition),) = (tp for tp in after if after[tp] != before[tp])
         self._due.append((on_stored, Place(partition, before[topic, partition].high)))

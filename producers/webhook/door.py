@@ -23,8 +23,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from producers.webhook.attendance import OnEvent
 from producers.webhook.counts import Counts, Outcome
-from producers.webhook.receiver import Answer, OnEvent, Receiver
+from producers.webhook.receiver import Answer, Receiver
 from topics.errors import Refused
 
 _HEAD_BYTES_MAX = 16 * 1024

@@ -7,10 +7,11 @@ open its repeats wait for it, and if the fate stays unknown nothing is accepted 
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from msgspec import Struct
 
+from producers.webhook.attendance import SOURCE, OnEvent
 from producers.webhook.content import Content, content_of, id_of_content
 from producers.webhook.counts import Counts, Outcome
 from producers.webhook.limits import TokenBucket
@@ -31,7 +32,6 @@ from topics.webhook import (
     H_WEBHOOK_ID,
 )
 
-SOURCE = "webhook"
 POLL_S = 0.002
 LINES_PER_SECOND = 10  # of each outcome: a flood of forgeries must not become a flood of log lines
 _RETRY_AFTER_S = 5
@@ -93,13 +93,6 @@ class _Event(NamedTuple):
     signed_s: int
 
 
-class OnEvent(Protocol):
-    """Told of what operators should read, with fields."""
-
-    def __call__(self, event: str, **fields: object) -> None:
-        """One line."""
-
-
 class Receiver:
     """One door's requests. conn: names this run of it on each record. now_ns: a clock that never goes back."""
 
@@ -128,6 +121,8 @@ class Receiver:
         self._on_event = on_event
         self._waiting: dict[tuple[str, str], asyncio.Future[bool]] = {}
         self._since_ns: dict[tuple[str, str], int] = {}
+        self._at_work: dict[int, int] = {}  # number of a request -> when it came
+        self._requests = 0
         self._buckets: dict[str, TokenBucket] = {}
         self._lines: dict[str, TokenBucket] = {}
 
@@ -140,9 +135,23 @@ class Receiver:
         """Records whose fate is not told yet."""
         return self._storer.pending()
 
+    def settled_ns(self) -> int:
+        """All that was received before this moment has its answer, and stands on the log or never will."""
+        now_ns = self._now_ns()
+        return min(next(iter(told.values()), now_ns) for told in (self._at_work, self._since_ns))
+
     async def receive(self, name: str, headers: Headers, body: bytes) -> Answer:
         """The answer to one request."""
         received_ns = self._now_ns()
+        self._requests += 1
+        number = self._requests
+        self._at_work[number] = received_ns
+        try:
+            return await self._receive(name, headers, body, received_ns)
+        finally:
+            del self._at_work[number]
+
+    async def _receive(self, name: str, headers: Headers, body: bytes, received_ns: int) -> Answer:
         provider = self._providers().get(name)
         if provider is None:
             return self._tell("unknown_provider", UNKNOWN, "unknown")

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from producers.webhook.attendance import Attendance, OnEvent
 from producers.webhook.counts import Counts
 from producers.webhook.door import Door, Limits, allow_files
 from producers.webhook.markers import Markers
 from producers.webhook.providers import Providers, SecretsFile
-from producers.webhook.receiver import OnEvent, Policy, Receiver
+from producers.webhook.receiver import Policy, Receiver
+from topics.catalog import RAW_WEBHOOK
 from topics.errors import Refused, SettingsError, Unavailable
 from topics.log import Log
 from topics.storer import Storer
@@ -83,13 +85,23 @@ class Service:
         self._on_ready = on_ready
         self._counts = Counts()
         self._markers = Markers(folder)
+        self._senders: Callable[[], Providers] = (
+            (lambda: senders.providers) if isinstance(senders, SecretsFile) else (lambda: senders)
+        )
         self._receiver = Receiver(
             policy,
-            (lambda: senders.providers) if isinstance(senders, SecretsFile) else (lambda: senders),
+            self._senders,
             self._markers,
             self._storer,
             self._counts,
             conn=conn,
+            now_ns=now_ns,
+            on_event=on_event,
+        )
+        self._attendance = Attendance(
+            lambda entry, on_stored: self._storer.store(entry, on_stored),  # noqa: PLW0108  # it may be another one then
+            conn=conn,
+            settled_ns=self._receiver.settled_ns,
             now_ns=now_ns,
             on_event=on_event,
         )
@@ -112,6 +124,7 @@ class Service:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._attendance.leave(accepting=self._receiver.ready)
         await asyncio.to_thread(self._storer.close, _CLOSE_S)
         self._markers.close()
         for task in done - {serving}:
@@ -125,6 +138,7 @@ class Service:
             round_number += 1
             if self._secrets is not None and self._secrets.look():
                 self._on_event("secrets were read again", providers=sorted(self._secrets.providers))
+            self._attend()
             if self._receiver.ready:
                 self._markers.commit(self._horizon_ns())
             if round_number % _METRICS_EVERY == 0:
@@ -142,17 +156,24 @@ class Service:
             self._receiver.lost.clear()
             try:
                 count = await asyncio.to_thread(self._markers.catch_up, self._log, self._horizon_ns())
+                partitions = len(await asyncio.to_thread(self._log.watermarks, [RAW_WEBHOOK]))
             except Unavailable as error:
                 self._on_event("the log cannot be read; requests are answered with 503", detail=str(error))
                 await asyncio.sleep(_AGAIN_S)
                 continue
             self._receiver.ready = True
+            self._attendance.begin(partitions)
+            self._attend()
             self._on_event("accepting webhooks", records_read=count)
             await self._receiver.lost.wait()
+            self._attend()
             while self._receiver.pending():  # noqa: ASYNC110  # the storer has a count, no event
                 await asyncio.sleep(_PENDING_POLL_S)
             self._storer = self._make_storer()
             self._receiver.use(self._storer)
+
+    def _attend(self) -> None:
+        self._attendance.look(self._senders(), accepting=self._receiver.ready)
 
     def _horizon_ns(self) -> int:
         return self._now_ns() - self._policy.horizon_s * NS_PER_S

@@ -5,12 +5,13 @@ import time
 from collections import Counter
 
 import pytest
-from webhook_door import SECRET, Process, create_topics, stored
+from webhook_door import SECRET, Process, create_topics, stored, told
 
 from tapefold.local.kafka import LocalKafka
 from tapefold.local.state import free_port
 from tapefold.simulators.webhook.events import Mix, deliveries
 from tapefold.simulators.webhook.sender import Plan, run
+from topics.codec import decode_beat_notice, decode_coverage_notice
 from topics.kafka import KafkaLog
 
 
@@ -91,6 +92,13 @@ def test_without_its_broker_a_receiver_says_503_and_loses_nothing(broker, tmp_pa
     assert before.acknowledged | after.acknowledged <= set(found)
     assert {1} == set(found.values())
     assert 0 == process.stop()
+    first, lost, second, left = [decode_coverage_notice(record.value) for record in told(log, b"coverage")]
+    assert (first.started_ns, "gap") == (lost.started_ns, lost.ended_by)
+    assert (second.started_ns, "stop") == (left.started_ns, left.ended_by)
+    assert lost.ended_ns < second.started_ns
+    stamps = [int(dict(record.headers)["received_ns"]) for record in stored(log)]
+    assert all(any(i.started_ns <= ns <= i.ended_ns for i in (lost, left)) for ns in stamps)
+    assert {0, 1, 2, 3} == {r.partition for r in told(log, b"beat") if decode_beat_notice(r.value).bye}
     said = process.log_path.read_text()
     assert SECRET not in said
     assert "payment.updated" not in said

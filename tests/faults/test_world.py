@@ -122,8 +122,8 @@ share = 0.3
 of = "iem"
 kind = "truncate"
 from = 2026-03-08T04:00:00Z
-to = 2026-03-08T08:00:00Z
-share = 0.3
+to = 2026-03-08T09:00:00Z
+share = 0.8
 
 [[fault]]
 of = "iem"
@@ -338,6 +338,8 @@ def test_every_bar_stands_once_and_every_failure_of_tws_is_told(played):
     made = {(c.symbol, bar.start_s) for c in world.bars.contracts.values() for bar in c.bars}
     found = ask(state_dir, "SELECT symbol, toUnixTimestamp(minute) FROM tapefold_api.curated_tws_1m_bars")
     assert sorted(made) == sorted(found), said["shots"]
+    days = "SELECT DISTINCT toString(toDate(known_at)) FROM tapefold_api.raw_tws_bars"
+    assert {"2026-03-09"} == {day for (day,) in ask(state_dir, days)}, "known on the simulated day, by TWS_TAPE"
     codes = {row[0] for row in ask(state_dir, "SELECT DISTINCT code FROM tapefold_api.tws_errors")}
     codes |= {row[0] for row in ask(state_dir, "SELECT DISTINCT code FROM tapefold_api.tws_outages")}
     assert {1100, 162} <= codes, (codes, said["shots"])

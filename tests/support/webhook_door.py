@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from tapefold.wiring import topic_settings
-from topics.catalog import RAW_WEBHOOK
+from topics.catalog import H_KIND, RAW_WEBHOOK
 from topics.kafka import KafkaLog
 from topics.log import Record, all_records
 
@@ -23,8 +23,14 @@ def create_topics(log: KafkaLog, partitions: int = 4) -> None:
 
 
 def stored(log: KafkaLog) -> list[Record]:
-    """All records of raw.webhook."""
-    return list(all_records(log, [RAW_WEBHOOK]))
+    """All records of raw.webhook that are requests."""
+    return told(log, b"frame")
+
+
+def told(log: KafkaLog, kind: bytes) -> list[Record]:
+    """All records of raw.webhook of one kind, in the order of their stamps."""
+    found = [record for record in all_records(log, [RAW_WEBHOOK]) if (H_KIND, kind) in record.headers]
+    return sorted(found, key=lambda record: record.timestamp_ms)
 
 
 class Process:

@@ -110,6 +110,12 @@ def seen(checkpoint: Checkpoint, series_ticker: str, raws: list[Raw]) -> list[st
     return new
 
 
+def readable(raw: Raw) -> bool:
+    """Whether a market's times can be read: True. Raises msgspec.ValidationError, ValueError where they cannot."""
+    market = msgspec.json.decode(raw, type=_Market)
+    return _seconds(market.open_time) is not None and _seconds(market.close_time) is not None
+
+
 def closing_within(raw: Raw, from_s: int, to_s: int) -> bool:
     """Whether a market of a listing closes in [from_s, to_s). Raises msgspec.ValidationError, ValueError."""
     return from_s <= _seconds(msgspec.json.decode(raw, type=_Market).close_time) < to_s
@@ -168,9 +174,8 @@ def adds_up(known: Known, pages: Sequence[bytes]) -> bool:
 
 def lacks_candles(known: Known, pages: Sequence[bytes]) -> bool:
     """Whether a market that traded was given no candle at all. Raises msgspec.ValidationError, ValueError."""
-    if known.volume is None or not Decimal(known.volume):
-        return False
-    return not any(msgspec.json.decode(page, type=_Candles).candlesticks for page in pages)
+    told = [msgspec.json.decode(page, type=_Candles).candlesticks for page in pages]
+    return not any(told) and known.volume is not None and Decimal(known.volume) > 0
 
 
 def candles(ticker: str, known: Known, cutoff: Cutoff) -> list[str]:

@@ -1,17 +1,22 @@
 """The loops: discovery, backfill, cleanup of closed markets.
 
 What was asked for goes to the log as it came, whole or not at all; what is done is noted after the log has confirmed it.
-No beats: minutes are closed by the socket's, and a source that tells of the past must not hold them up.
+Beats say that we ask, and that all which was answered before their clock stands on the log; minutes are closed by the
+socket's, for a source that tells of the past must not hold them up. A series is covered (`listing`) while each round of
+discovery lists all of it.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from decimal import DecimalException
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
+from producers.beat import Beater
+from producers.coverage import Covers
 from producers.kalshi.rest import plan
 from producers.kalshi.rest.asker import Asker, Refusal
 from producers.kalshi.rest.door import Answer
@@ -21,7 +26,7 @@ from producers.publish import Outgoing, Publisher
 from topics import catalog, stations
 from topics.domains import WEATHER_SERIES
 from topics.errors import Unavailable
-from topics.events import GapNotice
+from topics.events import BeatNotice, GapNotice, Recorded
 from topics.log import Appender
 from topics.units import NS_PER_S
 
@@ -30,7 +35,9 @@ EDGE_CACHE_S = 15.0  # public answers may be this old: asking sooner brings the 
 KEEP_DONE_S = 30 * 86_400
 LACKING_MAX = 3  # times that a listing is asked for which cannot be all
 _FLUSH_S = 60.0
-_FORMS = (msgspec.MsgspecError, ValueError)
+_BEAT_S = 10.0
+LEASE_NS = 60 * NS_PER_S  # an append may wait for the log as long, and beats wait for it
+_FORMS = (msgspec.MsgspecError, ValueError, DecimalException)
 
 
 class Span(NamedTuple):
@@ -41,7 +48,11 @@ class Span(NamedTuple):
 
 
 class Recorder:
-    """Records some series. path: of the checkpoint. span: of the past to fetch, None for none. page_limit: items a page."""
+    """Records some series.
+
+    path: of the checkpoint. span: of the past to fetch, None for none. page_limit: items a page. lease_ns: of the beats, by
+    the clock of `now_ns`.
+    """
 
     def __init__(
         self,
@@ -55,6 +66,7 @@ class Recorder:
         on_metric: OnMetric,
         span: Span | None = None,
         page_limit: int = plan.PAGE_LIMIT,
+        lease_ns: int = LEASE_NS,
     ) -> None:
         self._asker = asker
         self._publisher = publisher
@@ -66,6 +78,10 @@ class Recorder:
         self._span = span
         self._limit = page_limit
         self._cutoff = Cutoff()
+        self._beater = Beater(SOURCE, publisher.conn, lease_ns=lease_ns)
+        self._covers = Covers(SOURCE, publisher.conn, "listing")
+        self._listed_ns: dict[str, int] = {}
+        self._at_work: dict[object, int] = {}  # a unit -> when it began; its answers are not all appended yet
         self.checkpoint = _read(path)
 
     async def run(self, stop: asyncio.Event, *, discovery_s: float, backfill_s: float, until_done: bool) -> None:
@@ -73,6 +89,10 @@ class Recorder:
         for series_ticker in self._series:
             if stations.is_weather(series_ticker):
                 stations.resolve(series_ticker, known=WEATHER_SERIES)
+        await _first_of(self._rounds(stop, discovery_s, backfill_s, until_done=until_done), self._beats())
+        self._leave()
+
+    async def _rounds(self, stop: asyncio.Event, discovery_s: float, backfill_s: float, *, until_done: bool) -> None:
         await self._guarded("discovery", self.discover)
         if self._span is not None:
             await self._guarded("history", self.list_past)
@@ -80,17 +100,26 @@ class Recorder:
             await self._guarded("cleanup", self.clean)
             await self._guarded("backfill", self.backfill)
             return
-        loops = (
+        await _first_of(
             self._every(stop, max(discovery_s, EDGE_CACHE_S), (self.discover, self.clean)),
             self._every(stop, max(backfill_s, EDGE_CACHE_S), (self.backfill,)),
+            _until(stop),
         )
-        tasks = [asyncio.create_task(loop) for loop in (*loops, _until(stop))]
-        done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        for task in done:
-            task.result()
+
+    async def _beats(self) -> None:
+        while True:
+            self._beat(self._beater.beat)
+            await asyncio.sleep(_BEAT_S)
+
+    def _beat(self, say: Callable[[int, int | None], BeatNotice]) -> None:
+        now_ns = self._now_ns()
+        self._publisher.put(Outgoing(say(min([now_ns, *self._at_work.values()]), None), None, now_ns))
+
+    def _leave(self) -> None:
+        """A clean end: coverage closes at the last whole listing, and the connection says good-bye."""
+        self._tell_coverage((), ended_by="stop")
+        self._beat(self._beater.bye)
+        self._appender.flush(_FLUSH_S)
 
     async def _every(
         self, stop: asyncio.Event, interval_s: float, rounds: Sequence[Callable[[], Awaitable[None]]]
@@ -114,25 +143,39 @@ class Recorder:
             answer = await self._asker.get("/historical/cutoff", "live")
             self._put([answer], None)
             self._cutoff = plan.cutoff_of(answer.body)
-        for series_ticker in self._series:
-            now_s = self._now_s()
-            with self._refusals("discovery", series_ticker):
-                answer = await self._asker.get(f"/series/{series_ticker}", "live")
-                self._put([answer], series_ticker)
-                self._check_station(series_ticker, answer.body)
-                self._put(
-                    await self._asker.listing(
-                        plan.events(series_ticker, now_s - plan.LOOK_BACK_S, limit=self._limit), "live"
-                    ),
-                    series_ticker,
-                )
-                pages = await self._asker.listing(plan.current_markets(series_ticker, now_s, limit=self._limit), "live")
-                new = self._take_markets(series_ticker, pages)
-                known = [k for k in self.checkpoint.markets.values() if k.series_ticker == series_ticker]
-                self._on_metric(
-                    "rest.discovery", series=series_ticker, pages=len(pages), markets=len(known), new=len(new)
-                )
+        whole: list[str] = []
+        try:
+            for series_ticker in self._series:
+                with self._refusals("discovery", series_ticker):
+                    await self._discover(series_ticker)
+                    whole.append(series_ticker)
+        except Unavailable:
+            self._tell_coverage(whole, ended_by="gap")
+            raise
+        self._tell_coverage(whole, ended_by="gap")
         self._save()
+
+    async def _discover(self, series_ticker: str) -> None:
+        now_s = self._now_s()
+        answer = await self._asker.get(f"/series/{series_ticker}", "live")
+        self._put([answer], series_ticker)
+        self._check_station(series_ticker, answer.body)
+        events = plan.events(series_ticker, now_s - plan.LOOK_BACK_S, limit=self._limit)
+        self._put(await self._asker.listing(events, "live"), series_ticker)
+        pages = await self._asker.listing(plan.current_markets(series_ticker, now_s, limit=self._limit), "live")
+        new = self._take_markets(series_ticker, pages)
+        known = [k for k in self.checkpoint.markets.values() if k.series_ticker == series_ticker]
+        self._on_metric("rest.discovery", series=series_ticker, pages=len(pages), markets=len(known), new=len(new))
+
+    def _tell_coverage(self, whole: Iterable[str], *, ended_by: Literal["stop", "gap"]) -> None:
+        """What this round listed is covered from here on; what it did not was covered until it was listed last."""
+        now_ns = self._now_ns()
+        for series_ticker in whole:
+            self._listed_ns[series_ticker] = now_ns
+            self._put_all(self._covers.begin(series_ticker, now_ns))
+        for series_ticker in sorted(self._covers.subjects.difference(whole)):
+            ended_ns = self._listed_ns[series_ticker]
+            self._put_all(self._covers.end(series_ticker, ended_ns, now_ns, ended_by=ended_by))
 
     async def list_past(self) -> None:
         """The markets of the span, live and historical, and of the series' older names."""
@@ -186,8 +229,7 @@ class Recorder:
                 break
             self._on_metric("rest.incomplete", market=ticker, what="trades", volume=known.volume)
         else:
-            self._publisher.put(self._incomplete(ticker))
-            self._appender.flush(_FLUSH_S)
+            self._tell_incomplete(ticker, "trade")
         known.trades_to_s, known.trades_final = now_s, final
         return len(answers)
 
@@ -200,15 +242,22 @@ class Recorder:
             if not plan.lacks_candles(known, [answer.body for answer in answers]):
                 return
             self._on_metric("rest.incomplete", market=ticker, what="candles", volume=known.volume)
+        self._tell_incomplete(ticker, "candles")
 
-    def _incomplete(self, ticker: str) -> Outgoing:
-        """The exchange itself says that there were more trades than it lists."""
+    def _tell_incomplete(self, subject: str, channel: Recorded) -> None:
+        """A gap: the exchange's own words say that there is more than it lists, or cannot be read."""
         now_ns = self._now_ns()
         gap = GapNotice(
-            source=SOURCE, conn=self._publisher.conn, sid=0, channel="trade", kind="incomplete", market_ticker=ticker,
+            source=SOURCE, conn=self._publisher.conn, sid=0, channel=channel, kind="incomplete", market_ticker=subject,
             from_seq=None, to_seq=None, clock_ns=now_ns,
         )  # fmt: skip
-        return Outgoing(gap, ticker.encode("ascii"), now_ns)
+        self._put_all([Outgoing(gap, subject.encode("ascii", "backslashreplace"), now_ns)])
+
+    def _put_all(self, outs: Sequence[Outgoing]) -> None:
+        for out in outs:
+            self._publisher.put(out)
+        if outs:
+            self._appender.flush(_FLUSH_S)
 
     async def clean(self) -> None:
         """Outcomes of markets that closed: asked one by one, where they live now."""
@@ -218,8 +267,8 @@ class Recorder:
             with self._refusals("closed_cleanup", ticker):
                 answer = await self._market(ticker)
                 self._put([answer], ticker)
-                body = msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw])
-                plan.seen(self.checkpoint, self.checkpoint.markets[ticker].series_ticker, [body["market"]])
+                market = msgspec.json.decode(answer.body, type=_MarketAnswer).market
+                plan.seen(self.checkpoint, self.checkpoint.markets[ticker].series_ticker, [market])
                 settled += self.checkpoint.markets[ticker].final
         self._save()
         self._on_metric("rest.closed_cleanup", closed=len(waiting), settled=settled, waiting=len(waiting) - settled)
@@ -235,7 +284,14 @@ class Recorder:
     def _take_markets(self, series_ticker: str, pages: Sequence[Answer], span: Span | None = None) -> list[str]:
         """Note the markets of a whole listing, after its pages are on the log."""
         self._put(pages, series_ticker)
-        raws = [raw for page in pages for raw in msgspec.json.decode(page.body, type=_Markets).markets]
+        listed = [raw for page in pages for raw in msgspec.json.decode(page.body, type=_Markets).markets]
+        raws = []
+        for raw in listed:
+            try:
+                raws += [raw] if plan.readable(raw) else []
+            except _FORMS as error:  # the others stand
+                self._tell_incomplete(series_ticker, "listing")
+                self._on_metric("rest.refused", round="markets", subject=series_ticker, detail=f"a market: {error}")
         if span is not None:
             raws = [raw for raw in raws if plan.closing_within(raw, *span)]
         return plan.seen(self.checkpoint, series_ticker, raws)
@@ -261,14 +317,22 @@ class Recorder:
 
     @contextlib.contextmanager
     def _refusals(self, round_: str, subject: str) -> Iterator[None]:
-        """A unit that the exchange refuses is told and stands on the log; the others go on."""
+        """A unit that the exchange refuses is told and stands on the log; the others go on.
+
+        What we cannot read the parser may read, and so not refuse: a gap names what the unit was about.
+        """
+        unit = object()
+        self._at_work[unit] = self._now_ns()
         try:
             yield
         except Refusal as refusal:
             self._put([refusal.answer], subject)
             self._on_metric("rest.refused", round=round_, subject=subject, detail=str(refusal))
         except _FORMS as error:
+            self._tell_incomplete(subject, "listing")
             self._on_metric("rest.refused", round=round_, subject=subject, detail=f"unexpected answer: {error}")
+        finally:
+            del self._at_work[unit]
 
     def _save(self) -> None:
         part = self._path.with_suffix(".part")
@@ -283,8 +347,25 @@ async def _until(stop: asyncio.Event) -> None:
     await stop.wait()
 
 
+async def _first_of(*loops: Coroutine[None, None, None]) -> None:
+    """Run all until one ends; raises what it raised, and lets the others go."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
 class _Markets(msgspec.Struct):
     markets: list[msgspec.Raw]
+
+
+class _MarketAnswer(msgspec.Struct):
+    market: msgspec.Raw
 
 
 class _Source(msgspec.Struct):

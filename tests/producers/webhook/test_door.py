@@ -14,9 +14,10 @@ from producers.webhook.service import Address, Service, check_address
 from tapefold.simulators.webhook.events import Mix, deliveries
 from tapefold.simulators.webhook.sender import Plan, read_answer, run, target_of
 from tapefold.simulators.webhook.signing import signed
-from topics.catalog import RAW_WEBHOOK
+from topics.catalog import H_KIND, RAW_WEBHOOK
+from topics.codec import decode_beat_notice, decode_coverage_notice
 from topics.errors import Refused, SettingsError
-from topics.log import MemoryLog
+from topics.log import MemoryLog, all_records
 from topics.storer import MemoryStorer
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -48,6 +49,10 @@ class Opened:
             on_event=lambda *_, **__: None,
             on_ready=self.urls.append,
         )
+
+    def told(self, kind):
+        """The records of one kind."""
+        return [record for record in all_records(self.log, [RAW_WEBHOOK]) if (H_KIND, kind) in record.headers]
 
     @property
     def url(self):
@@ -109,11 +114,29 @@ def test_requests_of_all_kinds_are_answered_as_they_deserve(tmp_path):
         report = await run(opened.url, plan, source, now_s=now_s, stop=asyncio.Event())
         assert (0, set()) == (report.unexpected, report.given_up)
         assert len({kind for kind, _ in report.answers}) == 7
-        marks = opened.log.watermarks([RAW_WEBHOOK])
-        records = opened.log.reader(dict.fromkeys(marks, 0)).read(10_000, 0)
-        assert report.acknowledged == {dict(record.headers)["webhook_id"].decode() for record in records}
+        assert report.acknowledged == {dict(record.headers)["webhook_id"].decode() for record in opened.told(b"frame")}
 
     play(tmp_path, story)
+
+
+def test_a_service_says_when_it_listened_and_to_whom(tmp_path):
+    """From its start to its stop, beats on every partition; nothing that came lies outside."""
+    listened = []
+
+    async def story(opened):
+        listened.append(opened)
+        assert 202 == await opened.ask(request(b'"x"'))
+
+    play(tmp_path, story)
+    (opened,) = listened
+    begun, ended = [decode_coverage_notice(record.value) for record in opened.told(b"coverage")]
+    assert ("pay", None, "pay", "stop") == (
+        begun.market_ticker, begun.ended_ns, ended.market_ticker, ended.ended_by,
+    )  # fmt: skip
+    (event,) = opened.told(b"frame")
+    assert begun.started_ns == ended.started_ns < int(dict(event.headers)["received_ns"]) < ended.ended_ns
+    beats = [(record.partition, decode_beat_notice(record.value)) for record in opened.told(b"beat")]
+    assert {(0, False), (1, False), (0, True), (1, True)} == {(partition, beat.bye) for partition, beat in beats}
 
 
 def test_a_body_at_the_limit_passes_and_one_byte_more_does_not(tmp_path):

@@ -1,103 +1,17 @@
 """The loops against the simulator: everything that was recorded is on the log exactly, whatever goes wrong on the way."""
 
 import asyncio
-import gzip
-import json
-import random
-import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from rest_bench import IDS, TRADED, TRADES, Bench, rehearse
 
 from producers.kalshi.auth import Signer
 from producers.kalshi.rest import asker as asking
-from producers.kalshi.rest.asker import Asker
-from producers.kalshi.rest.budget import Breaker, Budget
-from producers.kalshi.rest.door import Door
-from producers.kalshi.rest.recorder import Recorder, Span
-from producers.publish import Publisher
-from stream_processors.ingest import ingest
-from tapefold import wiring
 from tapefold.simulators.kalshi.archive import Archive
 from tapefold.simulators.kalshi.faults import RestFaults
-from tapefold.simulators.kalshi.running import running
-from topics.catalog import FACT_TRADE, H_KIND, H_STATUS, H_URL, RAW_KALSHI_REST
-from topics.codec import decode_fact
-from topics.log import MemoryLog
+from topics.catalog import H_STATUS, H_URL
 from topics.stations import StationUnresolved
-
-DATA = Path(__file__).resolve().parents[3] / "data" / "kalshi-rest" / "cpratim"
-DAY = Span(1_741_996_800, 1_742_256_000)  # closes of 2025-03-15 to 03-17
-TRADES = json.loads(gzip.decompress((DATA / "kxhighny" / "trades" / "2025-03-15.json.gz").read_bytes()))
-IDS = sorted(trade["trade_id"] for listed in TRADES.values() for trade in listed)
-
-
-class Bench:
-    """A recorder on a log in memory, with a budget that a test does not wait for."""
-
-    def __init__(self, tmp_path, *, tier="prestige", threshold=0, open_s=0.0):
-        self.path = tmp_path / "rest" / "checkpoint.json"
-        self.log = MemoryLog()
-        self.log.create({RAW_KALSHI_REST: {}}, 2)
-        self.metrics = []
-        self.tier, self.breaker = tier, Breaker(threshold, open_s)
-
-    def said(self, name):
-        """Fields of a metric's lines."""
-        return [fields for metric, fields in self.metrics if metric == name]
-
-    def records(self):
-        """What stands on the log."""
-        return [record for number in range(2) for record in self.log._topic(RAW_KALSHI_REST)[number]]
-
-    def trades(self):
-        """Facts that ingest reads in it."""
-        outputs = ingest(RAW_KALSHI_REST, 0, 1, self.records())
-        return [decode_fact(output.value) for output in outputs if output.topic == FACT_TRADE]
-
-    async def run(self, url, *, series=("KXHIGHNY",), span=DAY, signer=None, **over):
-        """One round of everything; the checkpoint afterwards."""
-        door = Door(f"{url}/trade-api/v2", now_ns=wiring.now_ns, signer=signer)
-        budget = Budget(self.tier, time.monotonic())
-        asker = Asker(door, budget, self.breaker, rng=random.Random(1), on_metric=self._metric)
-        appender = self.log.appender()
-        publisher = Publisher(
-            appender, topic=RAW_KALSHI_REST, partitions=2, source="kalshi.rest", conn="t", clock="wall"
-        )
-        recorder = Recorder(
-            asker, publisher, appender, series,
-            path=self.path, now_ns=wiring.now_ns, on_metric=self._metric, span=span, **over,
-        )  # fmt: skip
-        try:
-            await recorder.run(asyncio.Event(), discovery_s=60, backfill_s=60, until_done=True)
-        finally:
-            await door.aclose()
-        return recorder.checkpoint
-
-    def _metric(self, name, **fields):
-        self.metrics.append((name, fields))
-
-
-def rehearse(tmp_path, bench, *, faults=None, cutoff=None, times=1, **options):
-    """Run the recorder against the simulator; returns the checkpoint and the simulator's counters."""
-
-    async def play():
-        archive = Archive([DATA], **({} if cutoff is None else {"cutoff": cutoff}))
-        async with running(
-            [],
-            state_folder=tmp_path / "keys",
-            clock_ms=wiring.now_ms,
-            archive=archive,
-            rest_faults=faults,
-        ) as simulator:
-            if options.pop("signed", False):
-                options["signer"] = Signer(simulator.key_id, simulator.private_key_path.read_bytes())
-            for _ in range(times):
-                checkpoint = await bench.run(simulator.http_url, **options)
-            return checkpoint, simulator.counters
-
-    return asyncio.run(play())
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +34,7 @@ def test_a_recorded_day_is_on_the_log_exactly(tmp_path):
         "rest.closed_cleanup",
     }
     assert 0 == sum(counters.rest_faults.values())
+    assert {(ticker, "candles") for ticker in TRADED} == bench.gaps(), "the recording has none"
 
 
 @pytest.mark.parametrize("cutoff", [None, "2026-01-01T00:00:00Z"])
@@ -184,17 +99,14 @@ def test_trades_that_never_add_up_are_a_named_gap(tmp_path, monkeypatch):
     bench = Bench(tmp_path)
     checkpoint, _ = rehearse(tmp_path, bench)
     assert all(known.done for known in checkpoint.markets.values())
-    gaps = [r for r in bench.records() if dict(r.headers)[H_KIND] == b"gap"]
-    traded = {ticker for ticker, listed in TRADES.items() if listed}
-    assert traded == {json.loads(gap.value)["market_ticker"] for gap in gaps}
-    assert {"incomplete"} == {json.loads(gap.value)["kind"] for gap in gaps}
+    assert {(ticker, what) for ticker in TRADED for what in ("trade", "candles")} == bench.gaps()
 
 
 def test_a_dead_host_opens_the_breaker_and_ends_in_words(tmp_path):
     """The round is told as failed; the breaker's opening is a line of its own."""
     bench = Bench(tmp_path, threshold=3, open_s=0.01)
     checkpoint = asyncio.run(bench.run("http://127.0.0.1:1"))
-    assert ({}, []) == (checkpoint.markets, bench.records())
+    assert ({}, [], []) == (checkpoint.markets, bench.records(), bench.records(b"coverage"))
     assert bench.said("rest.breaker")
     assert "attempts, the last" in bench.said("rest.failed")[0]["error"]
 
