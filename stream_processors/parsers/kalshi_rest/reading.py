@@ -19,6 +19,7 @@ _COUNT_MAX = 10**14  # integer cents and contracts, times 10^4, must have 18 dig
 _NUMBER_CHARS_MAX = 32
 _TEXT_CHARS_MAX = 100_000
 _OBSERVED: KnownBy = "observed"
+_ASSUMED: KnownBy = "assumed"
 _ZERO_TIME = "0001-01-01T00:00:00Z"  # Go's zero time: the exchange's word for "none"
 
 _values = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
@@ -47,9 +48,9 @@ class Context:
         time either, the fact is known from the moment at which we hold it.
         """
         envelope = self.envelope
-        known_ns, known_by = envelope.received_ns, _OBSERVED
-        if assumed_ns is not None and envelope.known_by == "assumed":
-            known_ns, known_by = assumed_ns, "assumed"
+        known_ns, known_by = envelope.received_ns, envelope.known_by
+        if not envelope.stamped:
+            known_ns, known_by = (envelope.received_ns, _OBSERVED) if assumed_ns is None else (assumed_ns, _ASSUMED)
         cause = self.next_cause()
         return Origin(
             received_ns=envelope.received_ns, known_ns=known_ns, known_by=known_by, cause=cause, conn=envelope.conn
