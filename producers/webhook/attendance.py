@@ -51,6 +51,7 @@ class Attendance:
         self._beater = Beater(SOURCE, conn, interval_ns=BEAT_NS, lease_ns=LEASE_NS)
         self._covers = Covers(SOURCE, conn, "webhook")
         self._untold: deque[Outgoing] = deque()
+        self._unconfirmed_ns: deque[int] = deque()  # when the beats were said whose fate is not known
         self._publisher: Publisher | None = None
         self._putting: Outgoing | None = None
 
@@ -62,9 +63,13 @@ class Attendance:
             )
 
     def look(self, senders: Iterable[str], *, accepting: bool) -> None:
-        """Say what has changed: senders come and go, and without the log nobody is heard."""
+        """Say what has changed: senders come and go, and without the log nobody is heard.
+
+        accepting: whether a request would be stored now. Where none comes that would show it, our own beats do.
+        """
         now_ns, settled_ns = self._now_ns(), self._settled_ns()
-        if not accepting:
+        waits = bool(self._unconfirmed_ns) and now_ns - self._unconfirmed_ns[0] > LEASE_NS
+        if not accepting or waits:
             self._tell_later(self._covers.end_all(settled_ns, now_ns, ended_by="gap"))
             return
         heard = frozenset(senders)
@@ -118,10 +123,16 @@ class Attendance:
         out = self._putting
         assert out is not None, "put comes first"
 
+        is_beat = isinstance(out.value, BeatNotice)
+
         def on_stored(fate: Place | Undelivered) -> None:
-            if isinstance(fate, Undelivered) and not isinstance(out.value, BeatNotice):
+            if is_beat:
+                self._unconfirmed_ns.popleft()
+            elif isinstance(fate, Undelivered):
                 self._tell_later([out])
 
+        if is_beat:
+            self._unconfirmed_ns.append(out.received_ns)
         try:
             self._store(Entry(topic, value, key, headers, timestamp_ms, partition), on_stored)
         except Unavailable as error:

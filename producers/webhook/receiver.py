@@ -140,6 +140,11 @@ class Receiver:
         now_ns = self._now_ns()
         return min(next(iter(told.values()), now_ns) for told in (self._at_work, self._since_ns))
 
+    @property
+    def accepting(self) -> bool:
+        """Whether a request that comes now would be stored."""
+        return self.ready and not self._stalled(self._now_ns())
+
     async def receive(self, name: str, headers: Headers, body: bytes) -> Answer:
         """The answer to one request."""
         received_ns = self._now_ns()
@@ -195,7 +200,7 @@ class Receiver:
         deadline_ns = event.received_ns + int(self._policy.confirm_s * NS_PER_S)
         while (first := self._waiting.get(identity)) is not None:
             await self._until(first, deadline_ns)
-        if not self.ready or self._stalled(event.received_ns):
+        if not self.accepting:
             raise Unavailable("the log", "it does not confirm records now")
         known = self._markers.find(*identity)
         if any(marker.content == event.content.digest for marker in known):

@@ -124,7 +124,7 @@ class Service:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._attendance.leave(accepting=self._receiver.ready)
+        self._attendance.leave(accepting=self._receiver.accepting)
         await asyncio.to_thread(self._storer.close, _CLOSE_S)
         self._markers.close()
         for task in done - {serving}:
@@ -173,7 +173,7 @@ class Service:
             self._receiver.use(self._storer)
 
     def _attend(self) -> None:
-        self._attendance.look(self._senders(), accepting=self._receiver.ready)
+        self._attendance.look(self._senders(), accepting=self._receiver.accepting)
 
     def _horizon_ns(self) -> int:
         return self._now_ns() - self._policy.horizon_s * NS_PER_S

@@ -124,6 +124,21 @@ def test_what_the_log_does_not_take_is_told_once_it_does(away):
     assert 3 == len(rig.coverage())
 
 
+def test_a_log_that_confirms_no_beat_ends_the_interval():
+    """Nobody sends, so no request shows that the broker is away: after a lease without a word from it we know."""
+    rig = Rig()
+    rig.look("pay")
+    confirm, rig.storer.poll = rig.storer.poll, lambda: None
+    rig.look("pay", after_ns=BEAT_NS)
+    rig.look("pay", after_ns=LEASE_NS)
+    assert [("pay", 1, 0, None)] == rig.coverage()
+    rig.look("pay", after_ns=NS)
+    rig.storer.poll = confirm
+    confirm()
+    rig.look("pay", after_ns=NS)
+    assert [("pay", 1, 0, None), ("pay", 1, 42, "gap"), ("pay", 43, 0, None)] == rig.coverage()
+
+
 def test_what_waits_for_the_log_is_bounded_and_its_loss_is_told():
     """A log that never takes a notice, and senders that come and go."""
     rig = Rig()

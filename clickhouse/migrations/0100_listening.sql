@@ -60,11 +60,12 @@ CREATE OR REPLACE VIEW tapefold_api.coverage
     cause_topic LowCardinality(String) COMMENT 'raw topic that it was read from',
     cause_partition UInt32 COMMENT 'partition of the raw record',
     cause_offset UInt64 COMMENT 'offset of the raw record',
-    cause_index UInt32 COMMENT 'place within the raw record'
+    cause_index UInt32 COMMENT 'place within the raw record',
+    extra String COMMENT 'fields that no other column names, JSON as sent'
 )
 COMMENT 'What was recorded, and until when; an open interval is proven up to last_beat_at'
 AS SELECT source, channel, market_ticker, conn, sid, started_at, ended_at, ended_by, last_beat_at, event_at,
-    received_at, known_at, known_by, cause_topic, cause_partition, cause_offset, cause_index
+    received_at, known_at, known_by, cause_topic, cause_partition, cause_offset, cause_index, extra
 FROM (SELECT * FROM tapefold.coverage FINAL) AS intervals
 LEFT JOIN (
     SELECT conn, toNullable(max(clock_at)) AS last_beat_at FROM tapefold.beat_log GROUP BY conn
