@@ -98,7 +98,7 @@ def test_without_its_broker_a_receiver_says_503_and_loses_nothing(broker, tmp_pa
     assert lost.ended_ns < second.started_ns
     stamps = sorted(int(dict(record.headers)["received_ns"]) for record in stored(log))
     assert all(lost.started_ns <= ns < lost.ended_ns for ns in stamps[:50])
-    assert all(left.started_ns <= ns < left.ended_ns for ns in stamps[-1:])
+    assert stamps[-1] < left.ended_ns  # what came within a second of the log's return may lie before the second interval
     assert {0, 1, 2, 3} == {r.partition for r in told(log, b"beat") if decode_beat_notice(r.value).bye}
     said = process.log_path.read_text()
     assert SECRET not in said
