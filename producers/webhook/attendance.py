@@ -62,13 +62,16 @@ class Attendance:
                 self, topic=RAW_WEBHOOK, partitions=partitions, source=SOURCE, conn=self._conn, clock="wall"
             )
 
-    def look(self, senders: Iterable[str], *, accepting: bool) -> None:
+    def look(self, senders: Iterable[str], *, accepting: bool, turned_away_ns: int | None = None) -> None:
         """Say what has changed: senders come and go, and without the log nobody is heard.
 
         accepting: whether a request would be stored now. Where none comes that would show it, our own beats do.
+        turned_away_ns: when the first request came that was answered with 503 since the last look.
         """
         now_ns, settled_ns = self._now_ns(), self._settled_ns()
         waits = bool(self._unconfirmed_ns) and now_ns - self._unconfirmed_ns[0] > LEASE_NS
+        if turned_away_ns is not None:
+            self._tell_later(self._covers.end_all(min(turned_away_ns, settled_ns), now_ns, ended_by="gap"))
         if not accepting or waits:
             self._tell_later(self._covers.end_all(settled_ns, now_ns, ended_by="gap"))
             return

@@ -123,6 +123,7 @@ class Receiver:
         self._since_ns: dict[tuple[str, str], int] = {}
         self._at_work: dict[int, int] = {}  # number of a request -> when it came
         self._requests = 0
+        self._turned_away_ns: int | None = None
         self._buckets: dict[str, TokenBucket] = {}
         self._lines: dict[str, TokenBucket] = {}
 
@@ -139,6 +140,11 @@ class Receiver:
         """All that was received before this moment has its answer, and stands on the log or never will."""
         now_ns = self._now_ns()
         return min(next(iter(told.values()), now_ns) for told in (self._at_work, self._since_ns))
+
+    def turned_away_ns(self) -> int | None:
+        """When the first request since the last call came that was answered with 503; None: there was none."""
+        first_ns, self._turned_away_ns = self._turned_away_ns, None
+        return first_ns
 
     @property
     def accepting(self) -> bool:
@@ -175,6 +181,7 @@ class Receiver:
         try:
             answer = await self._deliver(event, headers, body)
         except Unavailable as error:
+            self._turned_away_ns = received_ns if self._turned_away_ns is None else self._turned_away_ns
             answer = self._tell("unavailable", UNAVAILABLE, name, webhook_id=event_id, detail=str(error))
         self._counts.answered((self._now_ns() - received_ns) / NS_PER_S)
         return answer

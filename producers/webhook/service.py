@@ -173,7 +173,8 @@ class Service:
             self._receiver.use(self._storer)
 
     def _attend(self) -> None:
-        self._attendance.look(self._senders(), accepting=self._receiver.accepting)
+        receiver = self._receiver
+        self._attendance.look(self._senders(), accepting=receiver.accepting, turned_away_ns=receiver.turned_away_ns())
 
     def _horizon_ns(self) -> int:
         return self._now_ns() - self._policy.horizon_s * NS_PER_S

@@ -41,10 +41,10 @@ class Rig:
             self.storer.store(entry, on_stored)
             self.storer.poll()
 
-    def look(self, *senders, accepting=True, after_ns=NS):
+    def look(self, *senders, accepting=True, after_ns=NS, turned_away_ns=None):
         """A second later."""
         self.now_ns += after_ns
-        self.attendance.look(senders, accepting=accepting)
+        self.attendance.look(senders, accepting=accepting, turned_away_ns=turned_away_ns)
 
     def records(self, kind):
         """What was told."""
@@ -122,6 +122,14 @@ def test_what_the_log_does_not_take_is_told_once_it_does(away):
     assert [1] == clocks
     rig.look("pay", after_ns=BEAT_NS)
     assert 3 == len(rig.coverage())
+
+
+def test_a_request_that_was_turned_away_parts_two_intervals():
+    """However short the log was away: who was answered with 503 was not heard."""
+    rig = Rig()
+    rig.look("pay")
+    rig.look("pay", after_ns=5 * NS, turned_away_ns=1_003 * NS)
+    assert [("pay", 1, 0, None), ("pay", 1, 3, "gap"), ("pay", 6, 0, None)] == rig.coverage()
 
 
 def test_a_log_that_confirms_no_beat_ends_the_interval():
