@@ -1,5 +1,6 @@
 """The standing audits: silent on what is clean, and each leak is found under its own name."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,23 @@ def test_each_leak_is_found_under_its_name(tables, leak):
     found = list(standing.findings(tables, SQL_DIR, "leakage"))
     assert set(chosen) == {finding.row_id for finding in found if finding.kind == leak.kind}
     assert set(chosen) == {finding.row_id for finding in found if finding.row_id.startswith(chosen[0][:4])}
+
+
+def test_a_trade_that_is_told_in_two_minutes_is_named(tables):
+    """The fold keeps trades by minute and counts it in both; the facts have it once, where it was known first."""
+    made = tape.tape(7, minutes=6, steps=200)
+    log = made.logs[0]
+    told = next(record for record in log if b'"trade"' in record.value)
+    said = json.loads(told.value)
+    said["msg"]["ts_ms"] += 60_000
+    received = ("received_ns", dict(log[-1].headers)["received_ns"])
+    headers = tuple(received if name == "received_ns" else (name, value) for name, value in told.headers)
+    log.append(told._replace(offset=len(log), headers=headers, value=json.dumps(said).encode()))
+    store(tables, made)
+    minute = said["msg"]["ts_ms"] // 60_000
+    assert {("bar_counts_what_nobody_told", f"bar:{said['msg']['market_ticker']}:{minute}")} == {
+        (finding.kind, finding.row_id) for finding in audit(tables)
+    }
 
 
 def test_an_audit_without_files_is_refused(tmp_path):
