@@ -4,6 +4,7 @@
 
 In turn, round by round, medians:
 - raw insert_arrow: prebuilt Arrow batches of 50,000 rows into a copy of `raw_records`; no Kafka, nothing else.
+- raw, sink's settings: the same, with the settings that the sink inserts bronze with (optimize_on_insert off).
 - sink, same batches: the same prebuilt batches through the protocol: intent, insert, read-back of every byte, commit.
 - sink from Kafka: the whole sink, reading and building included, until the last commit.
 - plain from Kafka: consume, insert lists of rows, commit the group's offsets; proves nothing.
@@ -62,6 +63,7 @@ def main() -> None:
             batches = prebuilt(fill(log, given.events))
             contestants = {
                 "raw insert_arrow": lambda number: raw_seconds(tables, batches, number),
+                "raw, sink's settings": lambda number: raw_seconds(tables, batches, number, distinct=True),
                 "sink, same batches": lambda number: protocol_seconds(log, tables, batches, number),
                 "sink from Kafka": lambda number: sink_seconds(log, tables, number),
                 "plain from Kafka": lambda number: plain_seconds(
@@ -108,11 +110,12 @@ def prebuilt(records: list[Record]) -> list[Built]:
     ]
 
 
-def raw_seconds(tables: Tables, batches: list[Built], number: int) -> float:
+def raw_seconds(tables: Tables, batches: list[Built], number: int, *, distinct: bool = False) -> float:
     tables.command(f"CREATE TABLE tapefold.raw_bench_{number} AS tapefold.raw_records")
     begun = time.perf_counter()
     for index, batch in enumerate(batches):
-        tables.insert_arrow(f"raw_bench_{number}", batch.tables["raw_records"], f"bench-{number}-{index}")
+        rows_of_batch = batch.tables["raw_records"]
+        tables.insert_arrow(f"raw_bench_{number}", rows_of_batch, f"bench-{number}-{index}", distinct=distinct)
     seconds = time.perf_counter() - begun
     tables.command(f"DROP TABLE tapefold.raw_bench_{number} SYNC")
     return seconds

@@ -202,7 +202,7 @@ class Delivery:
         self._hit("sink.before_insert")
         for place, token in tokens.items():
             database, table = split(place)
-            self._tables.insert_arrow(table, rows[place], token, database)
+            self._tables.insert_arrow(table, rows[place], token, database, distinct=table == RAW_RECORDS)
             self._hit("sink.after_insert")
         return Done()
 
