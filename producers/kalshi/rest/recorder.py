@@ -139,12 +139,12 @@ class Recorder:
 
     async def discover(self) -> None:
         """Series, events and markets of every series, and the historical cutoff."""
-        with self._refusals("discovery", "cutoff"):
-            answer = await self._asker.get("/historical/cutoff", "live")
-            self._put([answer], None)
-            self._cutoff = plan.cutoff_of(answer.body)
         whole: list[str] = []
         try:
+            with self._refusals("discovery", "cutoff"):
+                answer = await self._asker.get("/historical/cutoff", "live")
+                self._put([answer], None)
+                self._cutoff = plan.cutoff_of(answer.body)
             for series_ticker in self._series:
                 with self._refusals("discovery", series_ticker):
                     await self._discover(series_ticker)

@@ -6,6 +6,7 @@ import pytest
 from rest_bench import TRADED, TRADES, Bench, altering, rehearse, without
 
 from producers.kalshi.rest import asker as asking
+from producers.kalshi.rest.door import NoAnswer
 from tapefold import wiring
 from topics.catalog import H_URL
 from topics.codec import decode_beat_notice, decode_coverage_notice
@@ -121,17 +122,21 @@ def test_a_run_is_covered_from_its_first_whole_listing_to_its_last(tmp_path):
     assert {("kalshi.rest", "t")} == {(beat.source, beat.conn) for _, beat in beats}
 
 
-def test_a_round_that_fails_ends_the_interval_where_it_was_proven(tmp_path):
+def gone(_path, _body):
+    raise NoAnswer("gone")
+
+
+@pytest.mark.parametrize("fails", [without("/markets", "markets"), gone], ids=["refused", "gone"])
+def test_a_round_that_fails_ends_the_interval_where_it_was_proven(tmp_path, fails):
     """Until the last whole listing, told when it failed; the next whole one begins another."""
     bench = Bench(tmp_path)
     failing = []
 
     async def rounds(recorder):
-        for fails in (False, True, True, False):
-            failing[:] = [True] if fails else []
-            await recorder.discover()
+        for failing[:] in ([], [True], [True], []):
+            await recorder._guarded("discovery", recorder.discover)
 
-    bench.door = altering(lambda path, body: b"{}" if failing and "/markets" in path else body)
+    bench.door = altering(lambda path, body: fails(path, body) if failing else body)
     rehearse(tmp_path, bench, rounds=rounds)
     first, ended, second = coverage(bench)
     assert ("gap", first[1]) == (ended[3], ended[1])
