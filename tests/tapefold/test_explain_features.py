@@ -226,7 +226,7 @@ def test_a_thousand_random_rows_are_made_again(store_url, tmp_path):
         partitions=PARTITIONS,
         start_ns=FIRST_NS,
     )
-    tables = opened(store_url, tmp_path, longer, ("WX", 600, 5), ("SPY", 400, 6))
+    tables = opened(store_url, tmp_path, longer, ("WX", 2_000, 5), ("SPY", 1_400, 6))
     explainer = Explainer(tables, partitions_of(tables))
     rows = [row_id for table in KINDS for row_id in ids(tables, table, 1_000)]
     for row_id in random.Random(5).sample(rows, 1_000):
