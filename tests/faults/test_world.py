@@ -114,9 +114,9 @@ share = 0.3
 [[fault]]
 of = "iem"
 kind = "error"
-from = 2026-03-07T22:00:00Z
-to = 2026-03-08T02:00:00Z
-share = 0.3
+from = 2026-03-08T09:00:00Z
+to = 2026-03-08T15:00:00Z
+share = 0.6
 
 [[fault]]
 of = "iem"
@@ -158,8 +158,8 @@ to = 2026-03-10T00:00:00Z
 [[fault]]
 of = "tws"
 kind = "1101"
-from = 2026-03-09T19:45:00Z
-to = 2026-03-09T19:50:00Z
+from = 2026-03-09T20:25:00Z
+to = 2026-03-09T20:30:00Z
 
 [[fault]]
 of = "tws"
@@ -177,15 +177,15 @@ to = 2026-03-09T20:20:00Z
 of = "webhook"
 kind = "wrong"
 from = 2026-03-08T12:00:00Z
-to = 2026-03-08T14:00:00Z
-share = 0.3
+to = 2026-03-08T18:00:00Z
+share = 0.15
 
 [[fault]]
 of = "webhook"
 kind = "old"
 from = 2026-03-08T14:00:00Z
-to = 2026-03-08T15:00:00Z
-share = 0.3
+to = 2026-03-08T20:00:00Z
+share = 0.15
 
 [[fault]]
 of = "webhook"
