@@ -115,9 +115,15 @@ def time_ns(text: str) -> int:
     day, minute, second, zone = match.groups()
     offset = "+00:00" if zone in {None, "Z", "UTC", "+00"} else zone
     moment = datetime.fromisoformat(f"{day}T{minute or '00:00'}:{second or '00'}{offset}")
-    if not _YEARS[0] <= moment.year < _YEARS[1]:
-        raise ValueError(f"expected a year from {_YEARS[0]} to {_YEARS[1] - 1}, was {text[:64]!r}")
+    year_of(moment.year)
     return int((moment - _EPOCH) / timedelta(seconds=1)) * NS_PER_S
+
+
+def year_of(number: int) -> int:
+    """A year of reports and forecasts. Raises ValueError for others, also as no zone can be added to the calendar's ends."""
+    if not _YEARS[0] <= number < _YEARS[1]:
+        raise ValueError(f"expected a year from {_YEARS[0]} to {_YEARS[1] - 1}, was {number}")
+    return number
 
 
 def station_of(text: object) -> str:

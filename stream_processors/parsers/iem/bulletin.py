@@ -7,7 +7,7 @@ Columns are 3 wide from the 5th character on, in MEX, NBE and NBX 4 wide from th
 import re
 from datetime import UTC, datetime, timedelta
 
-from stream_processors.parsers.iem.answer import Unfit
+from stream_processors.parsers.iem.answer import Unfit, year_of
 from stream_processors.parsers.iem.table import Row, Table
 from topics.errors import BadRecord
 
@@ -66,7 +66,7 @@ def _block(head: str, lines: list[str]) -> list[Row]:
     station, _, month, day, year, hour, _ = match.groups()
     model = title[1].split()[-1].replace("LAMP", "LAV")
     model = _MODELS.get(model, model)
-    run = datetime(int(year), int(month), int(day), int(hour), tzinfo=UTC)
+    run = datetime(year_of(int(year)), int(month), int(day), int(hour), tzinfo=UTC)
     start, width = (3, 4) if model in _WIDE else (4, 3)
     by_name = {line[:3].strip().lower(): line for line in lines if line[:3].strip()}
     valid = _valid_times(run, by_name, start, width)

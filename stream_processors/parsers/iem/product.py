@@ -6,7 +6,7 @@ A product begins with its header (`CDUS41 KOKX 030616`, then `CLINYC`); several 
 import re
 from datetime import UTC, datetime, timedelta
 
-from stream_processors.parsers.iem.answer import Unfit
+from stream_processors.parsers.iem.answer import Unfit, year_of
 from stream_processors.parsers.iem.table import Row
 from topics.errors import BadRecord
 from topics.units import NS_PER_S
@@ -110,7 +110,7 @@ def _local_time(match: re.Match[str]) -> tuple[datetime, int]:
     hour, minute, half, zone, month, day, year = match.groups()
     if zone not in _ZONES or month not in _MONTHS:
         raise ValueError(f"expected a local time of issue in a zone of the US, was {match[0]!r}")
-    at = datetime(int(year), _MONTHS[month], int(day), _hour(int(hour), half), int(minute), tzinfo=UTC)
+    at = datetime(year_of(int(year)), _MONTHS[month], int(day), _hour(int(hour), half), int(minute), tzinfo=UTC)
     return at, _ZONES[zone]
 
 

@@ -290,3 +290,28 @@ def test_several_products_stand_in_one_answer(request):
     assert [("202004230546-KILN-CDUS41-CLICVG", 68), ("202004230550-KILN-CDUS41-CLICVG", 70)] == [
         (fact.product, fact.high_f) for fact in facts
     ]
+
+
+@pytest.mark.parametrize(
+    "issued", ["1116 PM EST FRI DEC 31 9999", "1201 AM CHST MON JAN 01 0001", "1116 PM EST FRI DEC 31 2100"]
+)
+def test_a_report_of_an_end_of_the_calendar_is_refused(issued):
+    """UTC is past the last day that there is, or before the first: the product is refused, and the reader goes on."""
+    header = "CDUS41 KOKX 312316\nCLINYC\n\n"
+    body = "...THE CENTRAL PARK NY CLIMATE SUMMARY FOR JANUARY 2 2013...\nTEMPERATURE (F)\n YESTERDAY\n  MAXIMUM  33\n"
+    facts, refused = told(RAW_IEM_CLI, f"{header}{issued}\n\n{body}", url="")
+    assert [] == facts
+    assert ["bad_value"] == [one.error.reason for one in refused]
+    assert "expected a year from 1970 to 2099" in refused[0].error.detail
+
+
+@pytest.mark.parametrize("day", ["12/31/9999", "1/01/0001", "12/31/2100"])
+@pytest.mark.parametrize(("title", "row"), [("GFS MOS", "HR   00 06 12"), ("NBM V4.1 NBS", "FHR  06 12 18")])
+def test_a_bulletin_of_an_end_of_the_calendar_is_refused(day, title, row):
+    """No hour can be added to the last day; the block is refused, and the one behind it is read."""
+    block = "K%s   %s GUIDANCE    %s  1800 UTC\n%s\nTMP  48 46 45\n\n"
+    value = block % ("EED", title, day, row) + block % ("MIA", title, "1/15/2026", row)
+    facts, refused = told(RAW_IEM_MOS, value, url="")
+    assert {"KMIA"} == {fact.station for fact in facts}
+    assert ["bad_value"] == [one.error.reason for one in refused]
+    assert "expected a year from 1970 to 2099" in refused[0].error.detail

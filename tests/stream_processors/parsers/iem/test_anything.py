@@ -28,6 +28,8 @@ NASTY = (
     b"T",
     b"9999-99-99",
     b"0000-00-00",
+    b"9999",
+    b"0001",
 )
 HEADERS = (("kind", b"frame"), ("conn", b"c"), ("received_ns", b"1795000000000000000"), ("clock", b"wall"))
 
