@@ -4,7 +4,6 @@ A file rarely says all that a request would. What it leaves out is taken from th
 from the times themselves; nothing else is guessed, and what is still missing is refused by the parser, line by line.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -69,7 +68,7 @@ def _ndjson(first: bytes, texts: Iterator[bytes], given: Given) -> Iterator[Payl
     def row(line: bytes) -> dict[str, str]:
         try:
             return {str(name).casefold(): str(value) for name, value in msgspec.json.decode(line, type=dict).items()}
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return {}
 
     return _table(_chain(first, texts), row, given, ((H_FORMAT, b"json"),))
@@ -125,27 +124,33 @@ def _transcript(first: bytes, texts: Iterator[bytes], given: Given) -> Iterator[
         text = line.decode("utf-8", "replace")
         if text.startswith("handshake "):
             asked, session = {}, session + 1
-            told = str(_fields(text.partition(" ")[2]).get("connection_time", ""))
+            told = _plain(_fields(text.partition(" ")[2]), "connection_time")
             reached_ns = _start_ns(told, None)
             # TWS prints times that name no zone in its own, which the handshake tells: `20260405 12:00:00 CET`.
             zone = given.zone or (None if reached_ns is None else told.split(" ", 2)[-1])
         elif match := _CLIENT.match(text):
             fields = _fields(match[2])
             if (request := _asked(match[1], fields, given, zone)) is not None:
-                asked[str(fields.get("req_id"))] = request
+                asked[_plain(fields, "req_id")] = request
         elif text.startswith("server "):
             fields = _fields(text.split(" ", 2)[-1])
-            request = asked.get(str(fields.get("req_id")))
+            request = asked.get(_plain(fields, "req_id"))
             reached_ns = _reached(fields, request, reached_ns)
             yield _payload(line, request, reached_ns, ((H_FORMAT, b"transcript"),), max(session, 0))
 
 
 def _fields(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
-    except ValueError:
+        found = msgspec.json.decode(text)  # unlike json's, its texts are Unicode: no half of a pair of surrogates
+    except (msgspec.DecodeError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _plain(fields: dict[str, Any], name: str) -> str:
+    """The text or the whole number of that name, as text; empty for all else, which may be nested without end."""
+    value = fields.get(name)
+    return str(value) if isinstance(value, str | int) else ""
 
 
 def _asked(kind: str, fields: dict[str, Any], given: Given, zone: str | None) -> TwsRequest | None:
@@ -169,10 +174,10 @@ def _asked(kind: str, fields: dict[str, Any], given: Given, zone: str | None) ->
 
 
 def _reached(fields: dict[str, Any], request: TwsRequest | None, before_ns: int | None) -> int | None:
-    millis = str(fields.get(_ERROR_TIME, ""))
+    millis = _plain(fields, _ERROR_TIME)
     if len(millis) == 13 and millis.isascii() and millis.isdigit():  # noqa: PLR2004  # of this century
         return int(millis) * NS_PER_MS
-    if request is None or (start_ns := _start_ns(str(fields.get("time", "")), request.zone)) is None:
+    if request is None or (start_ns := _start_ns(_plain(fields, "time"), request.zone)) is None:
         return before_ns
     return start_ns + BAR_SIZES_NS.get(request.bar_size, 0)
 

@@ -169,10 +169,13 @@ def _texts(row: Mapping[str, Any]) -> dict[str, str]:
     """Numbers as they are written; anything that is no number and no text as JSON."""
     if len(row) > _FIELDS_MAX:
         raise BadRecord("bad_value", f"expected at most {_FIELDS_MAX} fields, were {len(row)}")
-    return {
-        name: "" if value is None else value if isinstance(value, str) else json.dumps(value)
-        for name, value in row.items()
-    }
+    try:
+        return {
+            name: "" if value is None else value if isinstance(value, str) else json.dumps(value)
+            for name, value in row.items()
+        }
+    except RecursionError as error:  # the decoder goes deeper than the encoder
+        raise BadRecord("bad_value", f"expected fields that are hardly nested: {error}") from error
 
 
 # Messages of a recorded dialogue that state no bar and no error.

@@ -271,6 +271,17 @@ def test_a_line_with_other_cells_than_columns_is_refused():
     assert "missing_field" == refused(b"1,2,3", format=b"csv", columns=b"date,open", clock=b"tape").reason
 
 
+def test_a_line_that_is_nested_without_end_is_refused():
+    """At each depth, also where the decoder still goes and what writes the value as text no longer does."""
+    line = b'{"date":"2025-01-13T14:30:00Z","open":"1","high":"1","low":"1","close":"1","x":%b}'
+    assert 1 == len(bars(line % b"[[]]", format=b"json"))
+    for depth in [*range(700, 1_100, 3), 100_000]:
+        try:
+            bars(line % (b"[" * depth + b"]" * depth), format=b"json")
+        except BadRecord as error:
+            assert error.reason in {"bad_value", "not_json"}  # noqa: PT017  # shallow ones are facts
+
+
 def test_the_request_is_ours():
     """A header that is no request is our own fault, and says so."""
     assert "missing_header" == refused(answer(bar(0)), request=None, req_id=b"x").reason

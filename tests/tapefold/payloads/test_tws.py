@@ -135,6 +135,31 @@ def test_what_a_notebook_printed_is_read():
     assert [1_122_975] * 3 == [fact.close_e6 for fact in facts if isinstance(fact, TwsBar)][:3]
 
 
+@pytest.mark.parametrize("symbol", ['"\\ud800"', "[" * 980 + "]" * 980, "[" * 5_000 + "]" * 5_000])
+@pytest.mark.parametrize("name", ["symbol", "req_id"])
+def test_a_request_that_is_no_text_is_none(tmp_path, symbol, name):
+    """Half of a pair of surrogates, or lists in lists: the bar behind it is refused, as nobody says whose it is."""
+    contract, req_id = (symbol, "1") if name == "symbol" else ('"AAPL"', symbol)
+    path = tmp_path / "dialogue.txt"
+    path.write_text(
+        f'client req_realtime_bars {{"req_id":{req_id},"contract":{{"symbol":{contract}}},"what_to_show":"TRADES"}}\n'
+        'server realtime_bar {"req_id":1,"time":"2026-04-05T12:00:05Z","open":"1","high":"1","low":"1","close":"1"}\n'
+    )
+    assert ([], {"dead": 1}) == told(path)
+
+
+def test_rows_that_are_nested_without_end_are_still_payloads(tmp_path):
+    """The parser refuses them, each with its words; the file's other rows are read."""
+    path = tmp_path / "bars.jsonl"
+    row = '{"date":"2025-01-13T14:3%d:00Z","open":"1","high":"1","low":"1","close":"1","volume":"5","x":%s}\n'
+    path.write_text(
+        row % (0, "1") + row % (1, "[" * 5_000 + "]" * 5_000) + row % (2, "[" * 985 + "]" * 985) + row % (3, "1")
+    )
+    facts, topics = told(path, symbol="X")
+    assert 2 == len(facts)
+    assert {"fact.bar": 2, "dead": 2} == topics
+
+
 def test_a_file_of_another_kind_is_named(tmp_path):
     """The message says what was expected."""
     path = tmp_path / "x.txt"
