@@ -36,6 +36,9 @@ _INT64_MAX = 2**63 - 1  # what the store's columns hold; nanoseconds since the e
 _FACT_BYTES_MAX = 15 * 1024 * 1024  # the log takes 16 MiB with key and headers; numbers may grow when they are typed
 _NOTICE_BYTES_MAX = 64 * 1024  # a notice names one connection and one market: some 300 bytes
 _DETAIL_MAX = 1024  # characters of a refusal's reason: a frame may quote megabytes at us
+# What a value that no parser thought of does to arithmetic, to recursion and to text: the record's fault, not the stage's,
+# which would stop at it at each start. All other errors are ours, and stop it.
+_OUT_OF_BOUNDS = (OverflowError, RecursionError, UnicodeError)
 WATERMARK_TOPICS: tuple[str, ...] = (FACT_TRADE, FACT_BOOK, FACT_MARKET)
 # Who waits for the weather waits on its own topics: a silent IEM must not hold the minutes of the markets. The beats of
 # a source that no fold waits for go nowhere.
@@ -70,6 +73,9 @@ def ingest(topic: str, partition: int, partitions: int, records: Sequence[RawRec
                 outputs.append(_refused(record, headers, cause, _unknown_kind(kind)))
         except BadRecord as error:
             outputs.append(_refused(record, headers, cause, error))
+        except _OUT_OF_BOUNDS as error:
+            refusal = BadRecord("bad_value", f"expected values within bounds: {type(error).__name__}: {error}")
+            outputs.append(_refused(record, headers, cause, refusal))
     outputs += [
         Output(fact_topic, None, number, value)
         for value in [encode(beat) for beat in beats.values()]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from kalshi_frames import DELTA, REPLIES, SETTLED, SNAPSHOT, TICKER, TRADE, with_msg
 
 from stream_processors.ingest import WATERMARK_TOPICS, ingest
+from stream_processors.registry import PARSERS
 from topics.catalog import BY_NAME, DEAD, FACT_BOOK, FACT_GAP, FACT_MARKET, FACT_TICK, FACT_TRADE, RAW_KALSHI_WS
 from topics.codec import decode_dead, decode_fact, encode
 from topics.events import Beat, BeatNotice, BookDelta, BookSnapshot, Cause, Coverage, CoverageNotice, Gap, GapNotice
@@ -291,6 +292,37 @@ def test_a_fact_larger_than_the_log_takes_is_refused():
     """A short number can be a longer one once it has its unit."""
     levels = [["9", "9"]] * 1_100_000
     assert "too_large" == refused(frame(9, with_msg(SNAPSHOT, yes_dollars_fp=levels, no_dollars_fp=[]))).reason
+
+
+@pytest.mark.parametrize("error", [OverflowError, RecursionError, UnicodeError])
+def test_a_value_out_of_bounds_is_the_record_s_fault(monkeypatch, error):
+    """The last line behind the parsers' own: it is refused by its name, and the records behind it are told."""
+    good = PARSERS[RAW_KALSHI_WS]
+
+    def parser(record, headers, cause):
+        if record.offset == 9:
+            raise error("said by Python")
+        return good(record, headers, cause)
+
+    monkeypatch.setitem(PARSERS, RAW_KALSHI_WS, parser)
+    dead, fact = outputs_of(frame(9, TRADE), frame(10, TRADE))
+    assert FACT_TRADE == fact.topic
+    assert ("bad_value", f"expected values within bounds: {error.__name__}: said by Python", 9) == (
+        decode_dead(dead.value).reason,
+        decode_dead(dead.value).detail,
+        decode_dead(dead.value).cause.offset,
+    )
+
+
+def test_other_errors_of_a_parser_stop_the_stage(monkeypatch):
+    """They are ours: what a mistake of ours cannot read must not be called bad."""
+
+    def parser(*_):
+        raise KeyError("a mistake of ours")
+
+    monkeypatch.setitem(PARSERS, RAW_KALSHI_WS, parser)
+    with pytest.raises(KeyError):
+        outputs_of(frame(9, TRADE))
 
 
 def test_a_tombstone_is_no_frame():
