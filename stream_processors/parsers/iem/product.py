@@ -21,7 +21,10 @@ _HEADLINE = re.compile(
     re.MULTILINE | re.ASCII,
 )
 _AS_OF = re.compile(r"^\s*VALID (?:TODAY )?AS OF (\d{1,2})(\d\d) (AM|PM) LOCAL TIME", re.MULTILINE | re.ASCII)
-_ITEM = re.compile(r"^\s*(MAXIMUM|MINIMUM)\s+(-?\d{1,3}|MM?)(R?)(?:\s+(\d{3,4} (?:AM|PM)|MM))?(.*)$", re.ASCII)
+# `76   6:27 PM` or `76    627 PM`, by office and year; an E behind the value says that it is estimated.
+_ITEM = re.compile(
+    r"^\s*(MAXIMUM|MINIMUM)\s+(-?\d{1,3}|MM?)(R?)(?: E)?(?:\s+(\d{1,2}:?\d\d (?:AM|PM)|MM))?(.*)$", re.ASCII
+)
 _DEPTH = re.compile(r"^\s*(TODAY|YESTERDAY)\s+(-?\d+(?:\.\d+)?|MM?|T)R?(?:\s.*)?$", re.ASCII)
 _SNOW_DEPTH = re.compile(r"^\s*SNOW DEPTH\s+(\d+|MM?|T)(?:\s.*)?$", re.ASCII)
 _DAY_LINE = re.compile(r"^\s*(TODAY|YESTERDAY)\b", re.ASCII)

@@ -280,6 +280,24 @@ def test_a_text_has_normals_records_rain_and_snow():
     assert "HIGHEST WIND SPEED    15" in msgspec.json.decode(fact.extra)["text"]
 
 
+@pytest.mark.parametrize(
+    ("name", "day", "high", "low", "depths"),
+    [
+        ("CLIDCA", "2026-06-28", (76, "6:27 PM", 89, 100), (72, "8:46 AM", 71, 54), (33, 0, 0)),
+        ("CLICVG_colon", "2021-02-04", (39, "11:29 PM", 40, 70), (22, "12:43 AM", 24, -11), (14, None, 1)),
+        ("CLIRDU_v2", "2021-03-20", (57, "300 PM", 65, 88), (31, "651 AM", 41, 22), (None, 0, 0)),
+    ],
+)
+def test_a_text_of_today_s_form_has_times_normals_and_records(name, day, high, low, depths):
+    """Times with a colon, and an E for a value that is estimated: all columns behind them are read all the same."""
+    ((fact,), refused) = parsed(RAW_IEM_CLI, (DATA / f"iem-cli/{name}.txt").read_bytes())
+    assert [] == refused
+    assert day == fact.day
+    assert high == (fact.high_f, fact.high_time, fact.high_normal_f, fact.high_record_f)
+    assert low == (fact.low_f, fact.low_time, fact.low_normal_f, fact.low_record_f)
+    assert depths == (fact.precip_e2, fact.snow_e1, fact.snow_depth_in)
+
+
 def test_a_product_of_several_stations_has_a_fact_for_each():
     """Houston's product speaks of two stations under one name; each is known by its headline."""
     facts, refused = parsed(RAW_IEM_CLI, (DATA / "iem-cli/CLIHOU.txt").read_bytes())
