@@ -1,7 +1,7 @@
 """Reads back what was inserted: bronze by offset and checksum, the other tables by the identity of their rows.
 
-Bronze is compared byte for byte in one aggregate query; only where that differs are its rows looked at one by one. The
-other tables collapse repeats, so there the question is whether each identity is present.
+Bronze is compared by a hash of each row in one aggregate query; only where that differs are its rows looked at one by one.
+The other tables collapse repeats, so there the question is whether each identity stands, in no older version than ours.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,16 +14,11 @@ import pyarrow.compute as pc
 from sinks.batch import Share, where
 from sinks.checksum import ROW_HASH_SQL, Hashes
 from sinks.generation import split
+from sinks.identity import Schema, read_schemas
 from sinks.rows import RAW_RECORDS, Built
 from sinks.tables import Tables
 from topics.log import TopicPartition
 
-_IDENTITIES = """
-SELECT tables.name, tables.sorting_key, columns.name, columns.type
-FROM system.tables AS tables INNER JOIN system.columns AS columns
-    ON tables.database = columns.database AND tables.name = columns.table
-WHERE tables.database = 'tapefold' AND columns.is_in_sorting_key
-"""
 # HASH and RANGES are set in: the first is a constant, the second made of numbers and quoted names.
 _SUMS = (
     "SELECT _topic, _partition, count(), sum(HASH) FROM tapefold.raw_records WHERE RANGES GROUP BY _topic, _partition"
@@ -47,7 +42,7 @@ class Readback:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._identities: dict[str, list[tuple[str, str]]] = {}
+        self._schemas: dict[str, Schema] = {}
 
     def look(self, built: Built, shares: Sequence[Share], places: Sequence[str]) -> Found:
         """What is lacking, altered or doubled of `built`, which holds the records of `shares`, in these places."""
@@ -101,23 +96,12 @@ class Readback:
 
     def _all_present(self, place: str, rows: pa.Table) -> bool:
         database, table = split(place)
-        if table not in self._identities:
-            self._identities = self._read_identities()
-        # A part of the identity that the table computes itself is not sent, and can not be asked for.
-        identity = [(name, kind) for name, kind in self._identities[table] if name in rows.column_names]
-        names = [name for name, _ in identity]
-        keys = pa.table({name: _plain(rows[name]) for name in names}).group_by(names).aggregate([])
-        kinds = [kind for _, kind in identity]
-        return self._tables.distinct_present(table, keys, kinds, database) == len(keys)
-
-    def _read_identities(self) -> dict[str, list[tuple[str, str]]]:
-        """Table -> the columns by which its rows replace each other, with their types."""
-        kinds: dict[str, dict[str, str]] = {}
-        orders: dict[str, list[str]] = {}
-        for table, sorting_key, column, kind in self._tables.query_rows(_IDENTITIES).rows:
-            kinds.setdefault(table, {})[column] = kind
-            orders[table] = sorting_key.removeprefix("(").removesuffix(")").split(", ")
-        return {table: [(name, kinds[table][name]) for name in names] for table, names in orders.items()}
+        if table not in self._schemas:
+            self._schemas = read_schemas(self._tables)
+        identity = self._schemas[table].identity(rows.column_names)
+        wanted = pa.table({name: _plain(rows[name]) for name in identity.inputs})
+        answer = self._tables.query_beside(identity.sql(f"{database}.{table}"), wanted, [*identity.inputs.values()])
+        return int(answer.rows[0][0]) == 0
 
 
 def _altered(partition: TopicPartition, offsets: Hashes, hashes: Hashes, found: tuple[Hashes, Hashes]) -> str | None:

@@ -23,10 +23,6 @@ DATABASE = "tapefold"
 TOO_MANY_PARTS = 252
 _CONNECT_TIMEOUT_S = 5
 _ANSWER_TIMEOUT_S = 120
-_DISTINCT_PRESENT = (
-    "SELECT count() FROM (SELECT DISTINCT NAMES FROM TABLE WHERE (NAMES) IN (SELECT NAMES FROM wanted))"
-    " SETTINGS transform_null_in = 1"
-)
 _INSERT_SETTINGS: Mapping[str, Any] = {
     "async_insert": 0,
     "wait_for_async_insert": 1,
@@ -112,22 +108,21 @@ class Tables:
         except ClickHouseError as error:
             raise self._failure(error) from error
 
-    def distinct_present(self, table: str, keys: pa.Table, kinds: Sequence[str], database: str = DATABASE) -> int:
-        """How many of the distinct `keys` are in `<database>.<table>`. kinds: ClickHouse's types of their columns.
+    def query_beside(self, sql: str, wanted: pa.Table, kinds: Sequence[str]) -> Rows:
+        """The answer to a query that may read `wanted` as a table of that name. kinds: ClickHouse's types of its columns.
 
-        The keys travel beside the query, so their number is not bound by the length of a statement.
+        It travels beside the query, so its length is not bound by that of a statement.
         """
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, keys.schema) as stream:
-            stream.write_table(keys)
-        named = [f"{name} {kind}" for name, kind in zip(keys.column_names, kinds, strict=True)]
+        with pa.ipc.new_stream(sink, wanted.schema) as stream:
+            stream.write_table(wanted)
+        named = [f"{name} {kind}" for name, kind in zip(wanted.column_names, kinds, strict=True)]
         data = ExternalData(file_name="wanted", data=sink.getvalue().to_pybytes(), fmt="ArrowStream", structure=named)
-        names = ", ".join(keys.column_names)
-        sql = _DISTINCT_PRESENT.replace("NAMES", names).replace("TABLE", f"{database}.{table}")
         try:
-            return int(self._connected().query(sql, external_data=data).result_rows[0][0])
+            result = self._connected().query(sql, external_data=data)
         except ClickHouseError as error:
             raise self._failure(error) from error
+        return Rows(tuple(result.column_names), result.result_rows)
 
     def query_bytes(self, sql: str, form: str) -> bytes:
         """The answer to one query in ClickHouse's output format `form`, for example `ArrowStream`."""

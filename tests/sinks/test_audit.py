@@ -45,6 +45,21 @@ def test_a_row_that_was_deleted_is_named(drained: Tables, log: MemoryLog) -> Non
     assert [Finding("offset_missing", f"{RAW}-1 offset 42", "a row", "none")] == findings(log, drained)
 
 
+def test_a_row_that_is_gone_is_found_in_any_range(tables: Tables, log: MemoryLog) -> None:
+    """The hourly run counts the rows of all ranges; only their content is a sample."""
+    fill(log, 220)
+    with Running(writer(log, tables, topics=[RAW], batch_rows_max=2)) as running:
+        running.until(lambda: bool(running.sink.positions()) and running.sink.lag() == 0, timeout_s=120.0)
+    tables.command(
+        f"ALTER TABLE tapefold.raw_records DELETE WHERE _partition = 1 AND _offset = 3 AND _topic = '{RAW}'"
+        " SETTINGS mutations_sync = 2"
+    )
+    for seed in range(3):
+        report = contiguity(log, tables, SQL, now_sql=NOW, seed=seed)
+        assert (Finding("offset_missing", f"{RAW}-1 offset 3", "a row", "none"),) == report.findings
+        assert report.checked < 110
+
+
 @pytest.mark.parametrize("change", ["value = 'x'", "_headers = map('a', 'b')", "_key = 'k'"])
 def test_a_value_that_was_changed_is_named(drained: Tables, log: MemoryLog, change: str) -> None:
     """Whatever part of the record it was."""

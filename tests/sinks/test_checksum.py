@@ -27,13 +27,11 @@ def built(records: list[Record]):
 def test_the_store_computes_the_same_hash(store_url: str, given_records) -> None:
     """Any bytes, no key, no headers, repeated names, times beyond what the store can hold."""
     tables = Tables(store_url)
-    tables.command("CREATE DATABASE IF NOT EXISTS hashes")
     records = [
         Record("raw.kalshi.ws", 3, 2**40 + offset, stamp, key, tuple(headers), value)
         for offset, (stamp, key, headers, value) in enumerate(given_records)
     ]
     ours = built(records)
-    tables.command("DROP DATABASE IF EXISTS tapefold_api SYNC")
     tables.command("CREATE DATABASE IF NOT EXISTS tapefold")
     tables.command(
         "CREATE OR REPLACE TABLE tapefold.hashed (_topic String, _topic_id String, _partition UInt32, _offset UInt64,"
