@@ -282,13 +282,14 @@ class Recorder:
             return await self._asker.get(f"/historical/markets/{ticker}", "live")
 
     def _take_markets(self, series_ticker: str, pages: Sequence[Answer], span: Span | None = None) -> list[str]:
-        """Note the markets of a whole listing, after its pages are on the log."""
+        """Note the markets of a whole listing, after its pages are on the log. Raises StationUnresolved."""
         self._put(pages, series_ticker)
         listed = [raw for page in pages for raw in msgspec.json.decode(page.body, type=_Markets).markets]
         raws = []
         for raw in listed:
             try:
                 raws += [raw] if plan.readable(raw) else []
+                self._check_rules(series_ticker, raw)
             except _FORMS as error:  # the others stand
                 self._tell_incomplete(series_ticker, "listing")
                 self._on_metric("rest.refused", round="markets", subject=series_ticker, detail=f"a market: {error}")
@@ -302,6 +303,12 @@ class Recorder:
             said = msgspec.json.decode(body, type=_SeriesAnswer).series
             urls = tuple(source.url for source in said.settlement_sources or () if source.url)
             stations.resolve(series_ticker, settlement_urls=urls, known=WEATHER_SERIES)
+
+    def _check_rules(self, series_ticker: str, market: msgspec.Raw) -> None:
+        """The same by a market's rules, before any trade of it is asked for. Raises StationUnresolved."""
+        if series_ticker in WEATHER_SERIES:
+            rules = msgspec.json.decode(market, type=_Ruled).rules_primary or ""
+            stations.resolve(series_ticker, rules=rules, known=WEATHER_SERIES)
 
     def _with_older_names(self) -> list[str]:
         older = [name for name, canonical in stations.RENAMED.items() if canonical in self._series]
@@ -362,6 +369,10 @@ async def _first_of(*loops: Coroutine[None, None, None]) -> None:
 
 class _Markets(msgspec.Struct):
     markets: list[msgspec.Raw]
+
+
+class _Ruled(msgspec.Struct):
+    rules_primary: str | None = None
 
 
 class _MarketAnswer(msgspec.Struct):

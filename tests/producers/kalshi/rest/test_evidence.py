@@ -10,6 +10,7 @@ from producers.kalshi.rest.door import NoAnswer
 from tapefold import wiring
 from topics.catalog import H_URL
 from topics.codec import decode_beat_notice, decode_coverage_notice
+from topics.stations import StationUnresolved
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +80,30 @@ def test_what_we_cannot_read_and_the_parser_can_is_a_named_gap(tmp_path):
         set(checkpoint.markets),
         all(known.done for known in checkpoint.markets.values()),
     )
+
+
+@pytest.mark.parametrize("code", ["LGA", "NYC"])
+def test_rules_of_another_station_are_a_named_error_before_trades_are_fetched(tmp_path, code):
+    """The listing stands on the log as evidence; trades that would stand under the wrong station do not."""
+
+    def alter(path, body):
+        if "/markets?" not in path:
+            return body
+        said = json.loads(body)
+        for market in said["markets"][-1:]:
+            market["rules_primary"] = f"the Climatological Report (CLI{code}) of the National Weather Service"
+        return json.dumps(said).encode()
+
+    bench = Bench(tmp_path)
+    bench.door = altering(alter)
+    if code == "NYC":
+        rehearse(tmp_path, bench)
+        assert bench.trades()
+        return
+    with pytest.raises(StationUnresolved, match=r"series KXHIGHNY: .* the exchange says CLILGA"):
+        rehearse(tmp_path, bench)
+    assert [] == bench.trades()
+    assert any(b"CLILGA" in record.value for record in bench.records())
 
 
 def test_a_closed_market_without_its_market_ends_no_loop(tmp_path):
