@@ -14,9 +14,8 @@ from topics.errors import BadRecord
 from topics.events import Cause, KnownBy
 from topics.units import E4_PER_CONTRACT, E6_PER_CENT, E6_PER_DOLLAR, NS_PER_S, price_e6
 
-SECONDS_MAX = (
-    9_223_200_000  # the year 2262: markets close in 2099 and later; an int64 of nanoseconds reaches a day further
-)
+# The year 2262: markets close in 2099 and later. An int64 of nanoseconds reaches a day further, for what is added to it.
+SECONDS_MAX = 9_223_200_000
 _COUNT_MAX = 10**14  # integer cents and contracts, times 10^4, must have 18 digits at most
 _NUMBER_CHARS_MAX = 32
 _TEXT_CHARS_MAX = 100_000
