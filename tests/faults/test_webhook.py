@@ -45,6 +45,16 @@ def wait_ready(process):
     pytest.fail(process.log_path.read_text())
 
 
+def wait_for_intervals(log, count):
+    """Until so many have begun: the receiver looks once a second whether it is heard again."""
+    for _ in range(600):
+        begun = [one for one in told(log, b"coverage") if decode_coverage_notice(one.value).ended_ns is None]
+        if len(begun) >= count:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"expected {count} intervals of coverage to begin, {len(begun)} did")
+
+
 def test_a_receiver_that_is_killed_stores_each_event_once(broker, tmp_path):
     """Four kills in mid-load, the sender comes again and again: all are stored, none twice, and all are known after."""
     log = KafkaLog(broker.address.bootstrap)
@@ -92,6 +102,7 @@ def test_without_its_broker_a_receiver_says_503_and_loses_nothing(broker, tmp_pa
     found = counted(log)
     assert before.acknowledged | after.acknowledged <= set(found)
     assert {1} == set(found.values())
+    wait_for_intervals(log, 2)
     assert 0 == process.stop()
     coverage = [decode_coverage_notice(record.value) for record in told(log, b"coverage")]
     lost, *_, left = ended = sorted((one for one in coverage if one.ended_ns), key=lambda one: one.started_ns)
