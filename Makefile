@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint chaos bench lock clean
+.PHONY: help setup demo test test-stacks test-parts lint chaos bench lock clean
 
 help:
 	@echo "make demo    record two shipped market days, print what came of it, and stop"
@@ -24,8 +24,17 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/tapefold demo --once
 
+# Tests wait for brokers and stores more than they work: two runs side by side take little more than half the time.
 test: setup lint
-	$(BIN)/python -m pytest -m "not slow"
+	@$(MAKE) --no-print-directory -j2 test-stacks test-parts
+
+STACKS := tests/faults tests/tapefold $(wildcard tests/test_*.py)
+
+test-stacks:
+	$(BIN)/python -m pytest -m "not slow" $(STACKS)
+
+test-parts:
+	$(BIN)/python -m pytest -m "not slow" tests $(STACKS:%=--ignore=%)
 
 lint: .venv/.ready
 	$(BIN)/ruff check .
