@@ -4,12 +4,12 @@ A record with a key goes where the partitioner puts the key. A frame without a k
 beat goes to every partition by name, so that nothing depends on how a client spreads keyless records.
 """
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 from topics import catalog
 from topics.codec import encode
 from topics.events import BeatNotice, CoverageNotice, GapNotice
+from topics.log import Queue
 from topics.units import NS_PER_MS
 
 ClockName = Literal["wall", "tape"]
@@ -38,28 +38,6 @@ class Outgoing(NamedTuple):
     headers: tuple[_Header, ...] = ()
 
 
-class Appends(Protocol):
-    """What is asked of the log; see `topics.log.Appender`."""
-
-    def append(
-        self,
-        topic: str,
-        value: bytes,
-        *,
-        key: bytes | None = None,
-        partition: int | None = None,
-        headers: Sequence[_Header] = (),
-        timestamp_ms: int = 0,
-    ) -> None:
-        """Queue one record."""
-
-    def pending(self) -> int:
-        """Records that are queued or in flight."""
-
-    def poll(self) -> None:
-        """Take news of deliveries."""
-
-
 class Publisher:
     """Appends what one connection received to `topic`, in the order of the calls.
 
@@ -67,7 +45,7 @@ class Publisher:
     """
 
     def __init__(
-        self, appender: Appends, *, topic: str, partitions: int, source: str, conn: str, clock: ClockName
+        self, appender: Queue, *, topic: str, partitions: int, source: str, conn: str, clock: ClockName
     ) -> None:
         self.conn = conn
         self._appender = appender

@@ -115,13 +115,8 @@ class Watermarks(NamedTuple):
     high: int
 
 
-class Appender(Protocol):
-    """Appends records in order per partition. Nothing is stored for sure before `flush` returns.
-
-    stored: the offset of the last confirmed record of each partition that was appended to.
-    """
-
-    stored: dict[TopicPartition, int]
+class Queue(Protocol):
+    """Takes records for the log, in order per partition."""
 
     def append(
         self,
@@ -140,6 +135,15 @@ class Appender(Protocol):
 
     def pending(self) -> int:
         """Records that are queued or in flight."""
+
+
+class Appender(Queue, Protocol):
+    """A queue whose end can be waited for. Nothing is stored for sure before `flush` returns.
+
+    stored: the offset of the last confirmed record of each partition that was appended to.
+    """
+
+    stored: dict[TopicPartition, int]
 
     def flush(self, timeout_s: float = 30.0) -> None:
         """Return when every queued record is confirmed. Raises Undelivered with the number that is not."""
