@@ -130,7 +130,7 @@ def simulated(*arguments):
     command = [sys.executable, "-u", "-m", "tapefold", "simulate", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield dict(process.stdout.readline().strip().split("=", 1) for _ in range(3))
+            yield dict(process.stdout.readline().strip().split("=", 1) for _ in range(4))
         finally:
             process.send_signal(signal.SIGINT)
 
