@@ -36,7 +36,7 @@ from topics.log import Appender
 EXIT_SOFTWARE = 70  # sysexits: an exception that no code handles; the supervisor starts us again
 EXIT_TEMPFAIL = 75  # sysexits: fenced or stuck; starting again mends it
 TABLE = "state"
-FETCH_BYTES_MAX = 1024 * 1024  # of one partition at once, compressed
+FETCH_BYTES_MAX = 3 * 1024 * 1024  # of one partition at once, compressed
 SESSION_TIMEOUT_S = 10.0
 READ_AGAIN_AFTER_S = 5.0
 STUCK_AFTER_S = 60.0

@@ -127,7 +127,7 @@ class Rounds:
         self._see_generation()
         if batch.generation_id != self._generation:
             return False  # it is read again by whoever owns it now
-        tp, first = batch.tp, batch.value[0].offset
+        tp, first = batch.tp, batch.value.offsets[0]
         expected = self._next.get(tp)
         if expected is None:
             expected = self._group.committed(tp) or 0

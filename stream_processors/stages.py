@@ -4,9 +4,9 @@ A round takes any number of batches; those of one partition number share its sta
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from itertools import chain
+from typing import Any, NamedTuple, Protocol
 
-from stream_processors.envelope import RawRecord
 from stream_processors.ingest import ingest
 from stream_processors.outputs import Output
 from stream_processors.pipeline import Batch, States
@@ -21,15 +21,36 @@ Load = Callable[[int, str], bytes | None]
 Pairs = list[tuple[bytes, bytes]]
 
 
+class Fetched(NamedTuple):
+    """Records of one partition, in order, as columns.
+
+    contents: of raw topics the records whole, whose headers and keys are read as well; of all others their values.
+    timestamp_ms: of the newest record.
+    """
+
+    offsets: list[int]
+    contents: list[Any]
+    timestamp_ms: int
+
+    @classmethod
+    def joined(cls, parts: Sequence["Fetched"]) -> "Fetched":
+        """All of one partition, as one."""
+        if len(parts) == 1:
+            return parts[0]
+        offsets = [*chain.from_iterable(part.offsets for part in parts)]
+        contents = [*chain.from_iterable(part.contents for part in parts)]
+        return cls(offsets, contents, max(part.timestamp_ms for part in parts))
+
+
 class RecordBatch(Protocol):
-    """A fetched batch: its place on the log, and its records in order."""
+    """A fetched batch: its place on the log, and its records."""
 
     @property
     def topic(self) -> str: ...  # noqa: D102
     @property
     def partition(self) -> int: ...  # noqa: D102
     @property
-    def value(self) -> Sequence[RawRecord]: ...  # noqa: D102
+    def value(self) -> Fetched: ...  # noqa: D102
 
 
 class Done(NamedTuple):
@@ -49,7 +70,7 @@ class Ingest:
         """Facts and refusals of all batches, each partition's in order."""
         outputs: list[Output] = []
         for batch in batches:
-            outputs += ingest(batch.topic, batch.partition, self._partitions, batch.value)
+            outputs += ingest(batch.topic, batch.partition, self._partitions, batch.value.contents)
         return Done(outputs, {})
 
     def forget(self, numbers: Iterable[int] | None = None) -> None:
@@ -70,9 +91,9 @@ class Fold:
         progress: dict[int, dict[str, int]] = {}
         for batch in batches:
             number = batch.partition
-            offsets, values = [record.offset for record in batch.value], [record.value for record in batch.value]
-            outputs += self.fold(batch.topic, number, offsets, values)
-            progress.setdefault(number, {})[progress_key(batch.topic, number)] = batch.value[-1].offset + 1
+            offsets = batch.value.offsets
+            outputs += self.fold(batch.topic, number, offsets, batch.value.contents)
+            progress.setdefault(number, {})[progress_key(batch.topic, number)] = offsets[-1] + 1
         return Done(outputs, {number: self._pairs(number, ends) for number, ends in progress.items()})
 
     def fold(self, topic: str, number: int, offsets: Sequence[int], values: Sequence[bytes | None]) -> list[Output]:

@@ -9,7 +9,7 @@ import pytest
 
 from stream_processors.outputs import Output
 from stream_processors.rounds import BATCHES_MAX, Rounds
-from stream_processors.stages import Done
+from stream_processors.stages import Done, Fetched
 
 TopicPartition = namedtuple("TopicPartition", "topic partition")  # noqa: PYI024  # Faust's own is one as well
 
@@ -79,8 +79,8 @@ class Told:
     def event(self, offset, partition=0, generation_id=1, first=None):
         """As the group delivers it: one record, or those from `first` on."""
         tp = TopicPartition("t", partition)
-        records = [SimpleNamespace(offset=offset if first is None else first)]
-        message = SimpleNamespace(tp=tp, offset=offset, partition=partition, generation_id=generation_id, value=records)
+        value = Fetched([offset if first is None else first], [], 0)
+        message = SimpleNamespace(tp=tp, offset=offset, partition=partition, generation_id=generation_id, value=value)
         return SimpleNamespace(message=message, ack=lambda: self.said.append(f"ack {offset}"))
 
 

@@ -6,15 +6,15 @@ from make import MARKET, WATERMARK_TOPICS, at, beat, delta, snapshot, trade
 
 from stream_processors.operators.bars import Market
 from stream_processors.pipeline import States
-from stream_processors.stages import Fold, progress_key
+from stream_processors.stages import Fetched, Fold, progress_key
 from topics.catalog import BARS_1M, FACT_BOOK, FACT_TRADE
 from topics.codec import decode_bar, encode
 
 
 def batch(topic, offset, *facts, partition=0):
     """A fetched batch whose first record stands at `offset`."""
-    records = [SimpleNamespace(offset=offset + n, value=encode(fact)) for n, fact in enumerate(facts)]
-    return SimpleNamespace(topic=topic, partition=partition, value=records)
+    value = Fetched([offset + number for number in range(len(facts))], [encode(fact) for fact in facts], 0)
+    return SimpleNamespace(topic=topic, partition=partition, value=value)
 
 
 class Stored:

@@ -2,7 +2,6 @@
 
 import asyncio
 import struct
-from itertools import chain
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -13,9 +12,11 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from stream_processors import app, transport
+from stream_processors.stages import Fetched
 from topics.log import MemoryLog
 
 FACTS = TopicPartition("fact.trade", 0)
+RAW = TopicPartition("raw.kalshi.ws", 0)
 CHANGELOG = TopicPartition(f"a-state{transport.CHANGELOG_SUFFIX}", 0)
 LZ4 = 3
 
@@ -35,16 +36,30 @@ def unpacked(data, tp=FACTS, fetch_offset=0):
 
 
 @pytest.mark.parametrize("fetch_offset", range(9))
-def test_each_batch_on_the_log_comes_as_one_list_from_the_asked_offset_on(fetch_offset):
+def test_each_batch_on_the_log_comes_as_columns_from_the_asked_offset_on(fetch_offset):
     """A fetch may begin in the middle of a batch: the broker sends it whole. Offsets that compaction left out are none."""
     data = batch(0, 3) + batch(3, 2) + batch(7, 2)
     records = unpacked(data, fetch_offset=fetch_offset)
-    lists = list(records)
+    parts = list(records)
     wanted = [number for number in (0, 1, 2, 3, 4, 7, 8) if number >= fetch_offset]
-    assert wanted == [record.offset for record in chain.from_iterable(lists)]
-    assert [b"%d" % number for number in wanted] == [record.value for record in chain.from_iterable(lists)]
-    assert all(lists)
+    assert wanted == [offset for part in parts for offset in part.offsets]
+    assert [b"%d" % number for number in wanted] == [value for part in parts for value in part.contents]
+    assert all(part.offsets for part in parts)
     assert 9 == records.next_fetch_offset
+
+
+def test_records_of_raw_topics_come_whole():
+    """Ingest reads their headers, and a refusal keeps their key."""
+    (part,) = unpacked(batch(4, 2), RAW)
+    assert [(4, b"key", b"4"), (5, b"key", b"5")] == [(each.offset, each.key, each.value) for each in part.contents]
+    assert [4, 5] == part.offsets
+
+
+def test_several_batches_of_a_partition_are_joined_in_order():
+    """The newest stamp of all is that of the whole."""
+    one, two = unpacked(batch(0, 3) + batch(3, 2))
+    assert Fetched([0, 1, 2, 3, 4], [b"0", b"1", b"2", b"3", b"4"], 1_002) == Fetched.joined([one, two])
+    assert one is Fetched.joined([one])
 
 
 def test_an_altered_batch_raises_and_is_asked_for_again():
@@ -52,7 +67,7 @@ def test_an_altered_batch_raises_and_is_asked_for_again():
     data = bytearray(batch(0, 3) + batch(3, 2))
     data[-1] ^= 1
     records = unpacked(bytes(data))
-    assert 3 == len(next(records))
+    assert [0, 1, 2] == next(records).offsets
     with pytest.raises(CorruptRecordException):
         next(records)
     assert 3 == records.next_fetch_offset
