@@ -25,7 +25,7 @@ from topics.catalog import RAW_TOPICS
 
 _PAUSED_POLL_S = 0.005
 _CREATE_TIME = 0  # Kafka's number for stamps that the producer gave
-FETCH_WAIT_MS = 25
+FETCH_WAIT_MS = 40
 FETCH_BYTES_MIN = 1024 * 1024
 CHANGELOG_SUFFIX = "-changelog"
 SCHEME = "batch"  # broker URLs of this transport: batch://host:port
@@ -92,7 +92,7 @@ class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aioka
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread, whose fetches gather records for 25 ms.
+    """Faust's consumer thread, whose fetches gather records for 40 ms.
 
     aiokafka has one fetch under way. What is taken from its hands meanwhile is asked for again only when that returns:
     with Faust's 1.5 s a busy partition waits for the quiet ones. A fetch that returns with the first record costs the

@@ -58,13 +58,13 @@ class Stack:
         if not self._settings.kafka_bootstrap:
             self.supervisor.adopt("broker", LocalKafka(self._state_dir, progress=self._say))
         if not self._settings.clickhouse_url:
-            self.supervisor.adopt("store", LocalStore(self._state_dir, progress=self._say))
+            self.supervisor.adopt("store", LocalStore(self._state_dir, progress=self._say, behind=True))
         self.log: KafkaLog = wiring.open_log(self._settings, self._state_dir)
         self.tables: Tables = wiring.open_tables(self._settings, self._state_dir)
         created, applied, version = self._migrate()
         self._say(f"migrate: {len(created)} topics and {len(applied)} migrations applied, schema {version}")
-        for name in ("sink", "fold", "ingest"):
-            self.supervisor.start(Service(name, ("run", name)))
+        for name in ("sink", "fold", "ingest"):  # rows may come within 2 s; frames wait for nobody, bars for 200 ms
+            self.supervisor.start(Service(name, ("run", name), behind=name == "sink"))
         for name in self._settings.sources():
             self.supervisor.start(Service(name, ("run", name)))
         if self._settings.web_portal_port is not None:

@@ -17,7 +17,7 @@ from typing import Protocol
 import msgspec
 
 from tapefold.local.errors import LocalError, StartFailed
-from tapefold.local.state import log_tail, write_atomically
+from tapefold.local.state import log_tail, step_back, write_atomically
 from tapefold.services import PARENT_VARIABLE
 from tapefold.settings import child_environment
 from topics.errors import Refused
@@ -46,12 +46,16 @@ class Local(Protocol):
 
 @dataclass
 class Service:
-    """One process. once: it is meant to end by itself, with exit code 0, and is then left alone."""
+    """One process.
+
+    once: it is meant to end by itself, with exit code 0, and is then left alone. behind: it can wait for all others.
+    """
 
     name: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     once: bool = False
+    behind: bool = False
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
     restarts: int = 0
@@ -136,6 +140,8 @@ class Supervisor:
                 env=environment,
                 start_new_session=True,  # Ctrl-C reaches us alone; we stop the services in order
             )
+        if service.behind:
+            step_back(service.process.pid)
         service.started_s = time.monotonic()
         self._write_pids()
 

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from stack import CONTENT_HASHES, ask, differences, run_up
 
 from sinks.tables import StatementRefused, StoreUnavailable
 from tapefold.local.errors import LocalError
+from tapefold.local.state import STEP_BACK_NICE
 from tapefold.simulators.kalshi.world import made_up_lines
 from topics.errors import TapefoldError
 
@@ -135,6 +137,19 @@ def simulated(*arguments):
             process.send_signal(signal.SIGINT)
 
 
+def nice(stack):
+    """The scheduling weights of each service's threads: rows can wait for frames, not the other way round."""
+    found = {}
+    for process in psutil.Process(stack.pid).children():
+        words = process.cmdline()
+        name = (
+            "store" if "tapefold.local.store" in words else words[4] if words[1:4] == ["-m", "tapefold", "run"] else ""
+        )
+        if name:
+            found[name] = {os.getpriority(os.PRIO_PROCESS, thread.id) for thread in process.threads()}
+    return found
+
+
 def test_every_configured_source_is_recorded_beside_the_others(tmp_path):
     """Forecasts, climate reports and bars of two upstreams come to their tables; Ctrl-C ends all in order."""
     looks = {
@@ -154,6 +169,14 @@ def test_every_configured_source_is_recorded_beside_the_others(tmp_path):
                     with contextlib.suppress(*NOT_YET):
                         missing = {name for name in missing if ask(tmp_path, looks[name]) != [(1,)]}
                 assert set() == missing
+                assert {
+                    "sink": {STEP_BACK_NICE},
+                    "store": {STEP_BACK_NICE},
+                    "fold": {0},
+                    "ingest": {0},
+                    "iem": {0},
+                    "tws": {0},
+                } == nice(stack)
             finally:
                 stack.send_signal(signal.SIGINT)
             output, _ = stack.communicate(timeout=60)

@@ -215,7 +215,7 @@ class KafkaAppender:
             {
                 **options,
                 **RELIABLE,
-                "linger.ms": 5,
+                "linger.ms": 20,  # of those who do not flush; at 5 ms 2,000 frames/s make 200 requests a second
                 "batch.size": 524_288,
                 "queue.buffering.max.messages": QUEUE_RECORDS_MAX,
                 "queue.buffering.max.kbytes": QUEUE_KBYTES_MAX,

@@ -82,6 +82,9 @@ def broker_command(java: Java, jars: list[Path], heap_mb: int, marker: str) -> l
         marker,
         "-Xms64m",
         f"-Xmx{heap_mb}m",
+        # Requests are garbage as soon as they are answered: Java's own 20 MiB were full four times a second at 2,000
+        # frames/s, and rows could be queried 0.3 s later.
+        "-Xmn48m",
         # Measured against G1 and the optimising compiler, 1,000,000 records: as fast or faster, 25 % less memory,
         # half the processor time, and up in 1.5 s instead of 2.0 s.
         "-XX:+UseSerialGC",

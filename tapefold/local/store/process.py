@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from tapefold.local.errors import AlreadyRunning, FolderLocked, PortTaken, ServiceDied, StartFailed
-from tapefold.local.state import HOST, FolderLock, Runtime, log_tail, port_free, port_owner, require_disk
+from tapefold.local.state import HOST, FolderLock, Runtime, log_tail, port_free, port_owner, require_disk, step_back
 
 SERVICE = "the store"
 DISK_BYTES_MIN = 256 * 1024 * 1024
@@ -56,6 +56,7 @@ class LocalStore:
     port: TCP port that must be used; None takes the port of the last start, or another one that is free.
     progress: is told a line when the store starts.
     disk_bytes_min: free bytes without which a start is refused.
+    behind: it lets all others go first where processors are short.
     The store also ends, in order, when the process that started it does.
     """
 
@@ -66,12 +67,14 @@ class LocalStore:
         port: int | None = None,
         progress: Progress = lambda line: None,  # noqa: ARG005 -- nobody wants to see it
         disk_bytes_min: int = DISK_BYTES_MIN,
+        behind: bool = False,
     ) -> None:
         self.folder = _folder(state_dir)
         self._state_dir = state_dir.resolve()
         self._port = port
         self._progress = progress
         self._disk_bytes_min = disk_bytes_min
+        self._behind = behind
         self._log_path = self.folder / _LOG_FILE
         self._log_start_bytes = 0
         self._child: subprocess.Popen[bytes] | None = None
@@ -164,10 +167,13 @@ class LocalStore:
         command += ["--port", str(self._port or 0), "--state-dir", str(self._state_dir)]
         with self._log_path.open("ab") as log:
             # A session of its own, because Ctrl-C in the terminal must not reach the store before its clients stop.
-            return subprocess.Popen(
+            child = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=_environment(),
             )  # fmt: skip
+        if self._behind:
+            step_back(child.pid)
+        return child
 
     def _wait_until_served(self, child: subprocess.Popen[bytes], timeout_s: float) -> StoreAddress:
         deadline_s = time.monotonic() + timeout_s
