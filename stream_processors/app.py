@@ -345,7 +345,7 @@ def run(settings: WorkerSettings, appender: Appender) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)  # they build a record per fetch, to be filtered later
     app = build(settings, appender)
     gc.freeze()  # what is loaded by now stays; batches make no cycles, so collections find little
-    gc.set_threshold(1_000_000, 50, 100)
+    gc.set_threshold(5_000_000, 50, 100)
     worker = faust.Worker(app, loglevel="WARN", quiet=True)
     try:
         worker.execute_from_commandline()

@@ -7,7 +7,7 @@ on; it appends nothing before the one ahead of it is done.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -27,7 +27,7 @@ class Stage(Protocol):
     """See `stages`."""
 
     def work(self, batches: Iterable[Any]) -> Done:
-        """All rows and changed states of the batches."""
+        """All rows and changed states of the batches. Each is emptied when the next one is asked for."""
 
     def forget(self, numbers: Iterable[int] | None = None) -> None:
         """Drop what is kept of these partition numbers, or of all."""
@@ -63,6 +63,16 @@ class Group(Protocol):
 
     async def read_from(self, tp: Any, offset: int) -> int:
         """Fetch a partition again from `offset`; returns the first offset at or after it that the log still has."""
+
+
+def _let_go(events: Iterable[Any]) -> Iterator[Any]:
+    """The batches, each emptied when the next one is asked for: what is read again comes from the log.
+
+    Kept until the ack, a round's records took a tenth of the worker's time in fresh pages of memory.
+    """
+    for event in events:
+        yield event.message
+        event.message.value.contents.clear()
 
 
 class Rounds:
@@ -115,7 +125,7 @@ class Rounds:
                 ahead = None
             await self._came.wait()
             events = self._take()
-            done = self._stage.work([event.message for event in events]) if events else None
+            done = self._stage.work(_let_go(events)) if events else None
             epoch = self._epoch
             if ahead is not None:
                 await ahead
