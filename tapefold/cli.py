@@ -46,7 +46,6 @@ from tapefold.cli_options import (
 from tapefold.cli_options import speed_of as _speed
 from tapefold.local.errors import LocalError
 from tapefold.local.jars import ensure_jars
-from tapefold.local.store import server as store_server
 from tapefold.payloads import records
 from tapefold.payloads import tws as tws_payloads
 from tapefold.payloads.sources import SOURCES, Source
@@ -248,7 +247,9 @@ def run_store(
     state_dir: StateDir = DEFAULT_STATE_DIR,
 ) -> None:
     """The embedded store: ClickHouse's HTTP interface over chdb."""
-    store_server.serve(_state_dir(state_dir, load_settings()), host=host, port=port, on_ready=typer.echo)
+    from tapefold.local.store.server import serve  # noqa: PLC0415  # chdb: 200 MB and a third of a second, for this alone
+
+    serve(_state_dir(state_dir, load_settings()), host=host, port=port, on_ready=typer.echo)
 
 
 @run_app.command("broker")

@@ -15,6 +15,7 @@ from tapefold.simulators import scenario as scenarios
 from tapefold.simulators.tws.faults import Faults
 from tapefold.simulators.tws.server import Clock, serve
 from tapefold.simulators.tws.world import World, made_up, recorded
+from topics.failpoint import with_failpoints
 from topics.units import NS_PER_S
 
 StateDir = Annotated[Path, typer.Option("--state-dir", help="Folder of the broker, and of what is owed.")]
@@ -52,7 +53,7 @@ def run(
     elif backfill:
         units = [one.unit for one in owed if one.unit.symbol in configured.specs]
     services.own(configured.folder)
-    appender = log.appender()
+    appender = with_failpoints(log.appender(), "tws", wiring.failpoints(settings))
     results = services_tws.run_tws(configured, clock, appender, units)
     appender.close()
     if units is None:

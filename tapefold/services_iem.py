@@ -20,6 +20,7 @@ from sinks.tables import Tables
 from tapefold import tape, wiring
 from tapefold.settings import Settings
 from topics.errors import SettingsError, Unavailable
+from topics.failpoint import with_failpoints
 from topics.units import NS_PER_S
 
 _BACKOFF_BASE_S, _BACKOFF_CAP_S = 2.0, 120.0
@@ -64,7 +65,8 @@ def run_iem(
         base_url=settings.iem_base_url,
     )
     checked = stations if settings.iem_check_stations else ()
-    asyncio.run(_poll(parts, log.appender(), wiring.partitions_of(log), until_done=until_done, checked=checked))
+    appender = with_failpoints(log.appender(), "iem", wiring.failpoints(settings))
+    asyncio.run(_poll(parts, appender, wiring.partitions_of(log), until_done=until_done, checked=checked))
 
 
 async def _poll(parts: Parts, appender: Any, partitions: int, *, until_done: bool, checked: Sequence[str]) -> None:

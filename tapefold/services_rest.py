@@ -15,6 +15,7 @@ from tapefold.services import own, signer_of
 from tapefold.settings import Settings
 from topics.catalog import RAW_KALSHI_REST
 from topics.errors import SettingsError
+from topics.failpoint import with_failpoints
 from topics.log import Appender
 
 
@@ -25,7 +26,8 @@ def run_rest(settings: Settings, state_dir: Path, *, span: Span | None, until_do
     folder = state_dir / "rest"
     own(folder)
     log = wiring.open_log(settings, state_dir)
-    asyncio.run(_record(settings, folder, log.appender(), wiring.partitions_of(log), span=span, until_done=until_done))
+    appender = with_failpoints(log.appender(), "rest", wiring.failpoints(settings))
+    asyncio.run(_record(settings, folder, appender, wiring.partitions_of(log), span=span, until_done=until_done))
 
 
 async def _record(

@@ -1,6 +1,8 @@
 """One door for each thing outside: who may open it stands here, and nobody else may."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -120,3 +122,9 @@ def test_this_test_sees_what_it_forbids():
     for source in ("import os\nos.environ['A']", "from os import environ as e", "import os as o"):
         assert uses(ast.parse(source), "os", "environ", "getenv")
     assert not uses(ast.parse("import os\nos.getpid()"), "os", "environ", "getenv")
+
+
+def test_no_service_loads_the_store_s_engine():
+    """It takes 200 MB and a third of a second of each process that imports it: the store alone may."""
+    loaded = "import sys, tapefold.cli; sys.exit('chdb' in sys.modules)"
+    assert 0 == subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, timeout=60, check=False).returncode

@@ -138,7 +138,7 @@ def simulated(*arguments):
 
 
 def nice(stack):
-    """The scheduling weights of each service's threads: rows can wait for frames, not the other way round."""
+    """The scheduling weight of each service: rows can wait for frames, not the other way round."""
     found = {}
     for process in psutil.Process(stack.pid).children():
         words = process.cmdline()
@@ -146,7 +146,7 @@ def nice(stack):
             "store" if "tapefold.local.store" in words else words[4] if words[1:4] == ["-m", "tapefold", "run"] else ""
         )
         if name:
-            found[name] = {os.getpriority(os.PRIO_PROCESS, thread.id) for thread in process.threads()}
+            found[name] = process.nice()
     return found
 
 
@@ -169,14 +169,8 @@ def test_every_configured_source_is_recorded_beside_the_others(tmp_path):
                     with contextlib.suppress(*NOT_YET):
                         missing = {name for name in missing if ask(tmp_path, looks[name]) != [(1,)]}
                 assert set() == missing
-                assert {
-                    "sink": {STEP_BACK_NICE},
-                    "store": {STEP_BACK_NICE},
-                    "fold": {0},
-                    "ingest": {0},
-                    "iem": {0},
-                    "tws": {0},
-                } == nice(stack)
+                behind = dict.fromkeys(("sink", "store"), STEP_BACK_NICE)
+                assert behind | dict.fromkeys(("fold", "ingest", "iem", "tws"), 0) == nice(stack)
             finally:
                 stack.send_signal(signal.SIGINT)
             output, _ = stack.communicate(timeout=60)

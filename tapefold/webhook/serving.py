@@ -19,6 +19,7 @@ from tapefold import wiring
 from tapefold.services import own
 from tapefold.settings import Settings
 from topics.errors import SettingsError
+from topics.failpoint import storer_with_failpoints
 from topics.storer import KafkaStorer
 
 FOLDER = "webhook"  # of the markers, in the state folder
@@ -74,6 +75,7 @@ def run(settings: Settings, state_dir: Path, say: Say) -> None:
     senders = senders_of(settings, on_error)
     own(state_dir / FOLDER)
     log = wiring.open_log(settings, state_dir)
+    hit = wiring.failpoints(settings)
     service = Service(
         address,
         policy,
@@ -84,7 +86,7 @@ def run(settings: Settings, state_dir: Path, say: Say) -> None:
             connections_max=settings.webhook_connections_max,
         ),
         log=log,
-        make_storer=lambda: KafkaStorer(log.options),
+        make_storer=lambda: storer_with_failpoints(KafkaStorer(log.options), "webhook", hit),
         folder=state_dir / FOLDER,
         senders=senders,
         conn=f"webhook-{secrets.token_hex(4)}",

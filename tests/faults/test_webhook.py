@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 from webhook_door import SECRET, Process, create_topics, stored, told
 
+from tapefold import wiring
 from tapefold.local.kafka import LocalKafka
 from tapefold.local.state import free_port
 from tapefold.simulators.webhook.events import Mix, deliveries
@@ -81,6 +82,30 @@ def test_a_receiver_that_is_killed_stores_each_event_once(broker, tmp_path):
     again = asyncio.run(send(process.url, Plan(scheme="standard", secret=SECRET, count=count)))
     assert {200} == {status for _, status in again.answers}
     assert found == counted(log)
+    assert 0 == process.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["before_store:1", "after_store:1", "before_store:150", "after_store:150"])
+def test_a_receiver_that_dies_at_its_failpoints_stores_each_event_once(broker, tmp_path, place):
+    """Stored and not told: the sender comes again and hears that it is known. In the first event, and in the middle."""
+    log = KafkaLog(broker.address.bootstrap)
+    port = str(free_port(tmp_path))
+    named = {"WEBHOOK_PORT": port, "TAPEFOLD_FAILPOINT": f"webhook.{place}"}
+
+    async def story():
+        process = Process(broker.address.bootstrap, tmp_path, **named)
+        plan = Plan(scheme="standard", secret=SECRET, rate=300.0, count=600, retries=200, retry_s=0.2)
+        sending = asyncio.ensure_future(send(process.url, plan))
+        assert wiring.FAILPOINT_EXIT == await asyncio.to_thread(process.died, 60)
+        process = await asyncio.to_thread(Process, broker.address.bootstrap, tmp_path, WEBHOOK_PORT=port)
+        return process, await sending
+
+    process, report = asyncio.run(story())
+    assert (set(), 0) == (report.given_up, report.unexpected)
+    found = counted(log)
+    assert report.acknowledged == set(found)
+    assert {1} == set(found.values())
     assert 0 == process.stop()
 
 

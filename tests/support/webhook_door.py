@@ -65,6 +65,10 @@ class Process:
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
+    def died(self, timeout_s: float) -> int:
+        """Its exit code, when it has ended by itself."""
+        return self._process.wait(timeout_s)
+
     def kill(self) -> None:
         """Kill -9."""
         self._process.kill()

@@ -1,7 +1,11 @@
+import re
+from pathlib import Path
+
 import pytest
 
-from topics.failpoint import failpoints, nothing, with_failpoints
+from topics.failpoint import APPENDING, PLACES, failpoints, nothing, storer_with_failpoints, with_failpoints
 from topics.log import MemoryLog
+from topics.storer import Entry, MemoryStorer
 
 
 class DeadError(Exception):
@@ -37,6 +41,46 @@ def test_what_is_no_place_is_refused(spec: str) -> None:
     """A misspelt one would prove nothing."""
     with pytest.raises(ValueError, match=f"expected NAME or NAME:N, was '{spec}'"):
         failpoints(spec, die)
+
+
+@pytest.mark.parametrize("name", ["sink.afterinsert", "ws.flush", "nowhere"])
+def test_a_place_that_nobody_passes_is_refused_by_name(name: str) -> None:
+    """And the ones that exist are said."""
+    with pytest.raises(ValueError, match=rf"expected one of .*sink\.after_insert.*, was '{name}'"):
+        failpoints(f"{name}:2", die)
+
+
+def test_every_place_that_code_names_is_known_and_every_known_one_is_named() -> None:
+    """Both ways: a list beside the code would drift."""
+    root = Path(__file__).parents[2]
+    texts = [p.read_text() for folder in ("sinks", "tapefold") for p in (root / folder).rglob("*.py")]
+    hit = {name for text in texts for name in re.findall(r'_hit\("([a-z_.]+)"\)', text)}
+    parts = {part for text in texts for part in re.findall(r'with_failpoints\([^"\n]*"([a-z]+)"', text)}
+    stages = {"ingest", "fold"}  # `run_agents` names them by their stage
+    assert {place for place in PLACES if place.startswith("sink.")} == hit
+    assert {place.partition(".")[0] for place in PLACES} - {"sink"} == parts | stages
+    assert set(APPENDING) == (parts | stages) - {"webhook"}
+
+
+def test_a_storer_dies_before_it_stores_or_before_it_says_so() -> None:
+    """After the second nobody was told, yet the record stands: the sender comes again, and is a duplicate."""
+    for place, stored in (("webhook.before_store", 0), ("webhook.after_store", 1)):
+        log = MemoryLog()
+        log.create({"t": {}}, 1)
+        told: list[object] = []
+        storer = storer_with_failpoints(MemoryStorer(log), "webhook", failpoints(place, die))
+        with pytest.raises(DeadError):
+            _store(storer, told)
+        assert (stored, []) == (log.watermarks(["t"])["t", 0].high, told)
+    storer = MemoryStorer(log)
+    assert storer_with_failpoints(storer, "webhook", nothing) is storer
+
+
+def _store(storer, told) -> None:
+    storer.store(Entry("t", b"1", None, (), 0, 0), told.append)
+    assert 1 == storer.pending()
+    storer.poll()
+    storer.close(1.0)
 
 
 def test_an_appender_dies_before_or_after_its_confirmation() -> None:
