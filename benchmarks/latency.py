@@ -6,9 +6,9 @@ The whole stack runs as `tapefold up` runs it, on the wall clock, with the simul
 from the stamp that the recorder gave it at the socket. Whoever watches takes processor time from what is watched, so each
 of the two figures has a run of its own.
 
-Frames of the first `--warm-up` seconds are told apart: the folder is new, so the broker compiles itself, and the first
-record of each partition waits for a file that Kafka writes through to the disk (30 to 90 ms each on a busy disk; the
-topics of coverage get theirs after ten seconds). A recorder goes through that once after each start of the broker.
+Frames of the first `--warm-up` seconds are told apart: the folder is new, so the broker compiles itself, and Kafka takes
+30 to 90 ms for the first record of each partition (a file written through to the disk, it seems); some topics get theirs
+after ten seconds. A recorder goes through that once after each start of the broker.
 """
 
 import argparse
