@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from stream_processors.app import GC_THRESHOLDS
 from stream_processors.pipeline import Batch, States
 from topics.catalog import FACT_FORECAST, FACT_POLICY
 from topics.climate_day import ZONE_BY_STATION, from_iso
@@ -70,7 +71,7 @@ def part(arguments: tuple[list[str], int, int]) -> dict:
     """One partition: some stations. Returns what it counted."""
     stations, days, policies = arguments
     gc.freeze()  # as the worker does
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(*GC_THRESHOLDS)
     stored: dict[str, bytes] = {}
 
     def feed(topic: str, values: list[bytes]) -> list:

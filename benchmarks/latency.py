@@ -78,7 +78,7 @@ def run(rate: int, seconds: int, watch: Callable[[Stack, threading.Event], None]
             stack.stop()
 
 
-def watch_bars(stack: Stack, stop: threading.Event, warm_up_s: float = 0.0) -> None:
+def watch_bars(stack: Stack, stop: threading.Event, warm_up_s: float) -> None:
     """Look at the bars as they come, and afterwards at the trades that they are made of; print ages."""
     shown: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
     reader = stack.log.reader(dict.fromkeys(stack.log.watermarks([BARS_1M]), 0))
@@ -95,7 +95,7 @@ def watch_bars(stack: Stack, stop: threading.Event, warm_up_s: float = 0.0) -> N
     report("socket to bars.1m", bar_ages(trades, shown), 200, warm_up_s)
 
 
-def watch_rows(stack: Stack, stop: threading.Event, warm_up_s: float = 0.0) -> None:
+def watch_rows(stack: Stack, stop: threading.Event, warm_up_s: float) -> None:
     """Ask the store how far its raw records reach, and afterwards the log when they were received; print ages."""
     visible: list[tuple[int, dict[int, int]]] = []
     sql = "SELECT _partition, max(_offset) FROM tapefold.raw_records GROUP BY _partition"

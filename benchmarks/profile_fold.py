@@ -14,6 +14,7 @@ from collections import defaultdict
 
 from workload import PARTITIONS, append
 
+from stream_processors.app import GC_THRESHOLDS
 from stream_processors.ingest import WATERMARK_TOPICS
 from stream_processors.pipeline import Batch, States
 from topics.catalog import FACT_TRADE
@@ -64,8 +65,8 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     work = batches(given.events, given.batch)
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)  # as the worker has it
+    gc.freeze()  # as the worker does
+    gc.set_threshold(*GC_THRESHOLDS)
     if given.profile:
         profile = cProfile.Profile()
         profile.runcall(fold_all, work)

@@ -40,6 +40,7 @@ FETCH_BYTES_MAX = 3 * 1024 * 1024  # of one partition at once, compressed
 SESSION_TIMEOUT_S = 10.0
 READ_AGAIN_AFTER_S = 5.0
 STUCK_AFTER_S = 60.0
+GC_THRESHOLDS = (5_000_000, 50, 100)  # batches make no cycles, so collections find little
 _REBALANCE_POLL_S = 0.02
 _LOCK_WAIT_S = 15.0  # a worker whose supervisor was killed needs some seconds to end
 
@@ -344,8 +345,8 @@ def run(settings: WorkerSettings, appender: Appender) -> None:
     for name in ("aiokafka", "faust", "mode"):
         logging.getLogger(name).setLevel(logging.WARNING)  # they build a record per fetch, to be filtered later
     app = build(settings, appender)
-    gc.freeze()  # what is loaded by now stays; batches make no cycles, so collections find little
-    gc.set_threshold(5_000_000, 50, 100)
+    gc.freeze()  # what is loaded by now stays
+    gc.set_threshold(*GC_THRESHOLDS)
     worker = faust.Worker(app, loglevel="WARN", quiet=True)
     try:
         worker.execute_from_commandline()

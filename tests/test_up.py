@@ -10,7 +10,7 @@ import time
 
 import psutil
 import pytest
-from stack import CONTENT_HASHES, ask, differences, run_up
+from stack import CONTENT_HASHES, ask, differences, run_up, simulated
 
 from sinks.tables import StatementRefused, StoreUnavailable
 from tapefold.local.errors import LocalError
@@ -126,17 +126,6 @@ def test_recorded_production_frames_come_out_right(recordings, tmp_path):
 NOT_YET = (TapefoldError, LocalError, StoreUnavailable, StatementRefused)  # the store is not up, or not migrated
 
 
-@contextlib.contextmanager
-def simulated(*arguments):
-    """A simulator as a process; yields the variables that it prints."""
-    command = [sys.executable, "-u", "-m", "tapefold", "simulate", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield dict(process.stdout.readline().strip().split("=", 1) for _ in range(4))
-        finally:
-            process.send_signal(signal.SIGINT)
-
-
 def nice(stack):
     """The scheduling weight of each service: rows can wait for frames, not the other way round."""
     found = {}
@@ -157,7 +146,10 @@ def test_every_configured_source_is_recorded_beside_the_others(tmp_path):
         "bars": "SELECT count() > 0 FROM tapefold_api.raw_tws_bars",
         "dead": "SELECT count() = 0 FROM tapefold_api.dead",
     }
-    with simulated("iem", "--make-up", "KMIA") as iem, simulated("tws", "--make-up", "AAPL", "--days", "1") as tws:
+    with (
+        simulated("iem", "--make-up", "KMIA", last="IEM_TAPE") as iem,
+        simulated("tws", "--make-up", "AAPL", "--days", "1", last="TWS_SYMBOLS") as tws,
+    ):
         environment = {**os.environ, **iem, **tws, "IEM_MODELS": "GFS", "IEM_MIN_INTERVAL_SECONDS": "0.05"}
         command = [sys.executable, "-m", "tapefold", "up", "--state-dir", str(tmp_path)]
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as stack:

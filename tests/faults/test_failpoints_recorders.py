@@ -1,14 +1,13 @@
 """Recorders that end by themselves die at every place that they name: what they tell in the end is what was there."""
 
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
 import pytest
+from stack import simulated
 from webhook_door import create_topics
 
 from stream_processors.ingest import ingest
@@ -51,31 +50,14 @@ SETTINGS = {
 OF_THE_TELLING = {"received_ns", "known_ns", "known_by", "cause", "conn"}
 
 
-@contextlib.contextmanager
-def simulated(part, state_dir):
-    """The part's upstream as a process; yields its variables."""
-    command = [sys.executable, "-u", "-m", "tapefold", "simulate", *SIMULATORS[part], "--state-dir", str(state_dir)]
-    if part != "rest":
-        del command[-2:]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            variables = {}
-            while LAST_VARIABLE[part] not in variables:
-                name, _, value = process.stdout.readline().strip().partition("=")
-                assert name, process.poll()
-                variables[name] = value
-            yield variables | SETTINGS[part]
-        finally:
-            process.send_signal(signal.SIGINT)
-
-
 def recorded(part, folder, place):
     """Facts of the part's topics, and how often it died at `place` before it was let go on."""
     deaths = 0
-    with LocalKafka(folder) as kafka, simulated(part, folder) as variables:
+    keys = ("--state-dir", str(folder)) if part == "rest" else ()
+    with LocalKafka(folder) as kafka, simulated(*SIMULATORS[part], *keys, last=LAST_VARIABLE[part]) as variables:
         log = KafkaLog(kafka.address.bootstrap)
         create_topics(log)
-        environment = {**os.environ, **variables, "KAFKA_BOOTSTRAP": kafka.address.bootstrap}
+        environment = {**os.environ, **variables, **SETTINGS[part], "KAFKA_BOOTSTRAP": kafka.address.bootstrap}
         command = [sys.executable, "-m", "tapefold", *COMMANDS[part], "--state-dir", str(folder)]
         for failpoint in [place, place, ""] if place else [""]:
             done = subprocess.run(

@@ -80,6 +80,12 @@ def test_states_of_a_round_come_in_the_order_that_survives_a_cut():
     }
 
 
+def test_progress_is_the_offset_after_the_last_record():
+    """One less would fold the last record of each batch again for ever, one more would leave one out."""
+    (pairs,) = Stored().round(batch(FACT_TRADE, 7, trade("a", at(0, 10)), trade("b", at(0, 20)))).states.values()
+    assert b"9" == dict(pairs)[progress_key(FACT_TRADE, 0).encode()]
+
+
 def test_a_round_stores_only_what_it_changed():
     """The second round touches one minute of the two that are kept."""
     stored = Stored()

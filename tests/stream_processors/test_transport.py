@@ -57,8 +57,8 @@ def test_records_of_raw_topics_come_whole():
 
 def test_several_batches_of_a_partition_are_joined_in_order():
     """The newest stamp of all is that of the whole."""
-    one, two = unpacked(batch(0, 3) + batch(3, 2))
-    assert Fetched([0, 1, 2, 3, 4], [b"0", b"1", b"2", b"3", b"4"], 1_002) == Fetched.joined([one, two])
+    one, two, three = unpacked(batch(0, 1) + batch(1, 3) + batch(4, 1))
+    assert Fetched([0, 1, 2, 3, 4], [b"0", b"1", b"2", b"3", b"4"], 1_002) == Fetched.joined([one, two, three])
     assert one is Fetched.joined([one])
 
 

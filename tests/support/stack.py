@@ -5,6 +5,7 @@ import gzip
 import heapq
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,23 @@ def start_up(frames: Path, state_dir: Path, *flags: str, **environment: str) -> 
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+@contextlib.contextmanager
+def simulated(*arguments: str, last: str) -> Iterator[dict[str, str]]:
+    """`tapefold simulate ..` as a process; yields the variables that it prints. last: the one that it prints last."""
+    command = [sys.executable, "-u", "-m", "tapefold", "simulate", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            variables: dict[str, str] = {}
+            while last not in variables:
+                name, _, value = process.stdout.readline().strip().partition("=")
+                assert name, f"ended with code {process.poll()} before it printed {last}"
+                variables[name] = value
+            yield variables
+        finally:
+            process.send_signal(signal.SIGINT)
 
 
 def kill_all(process: "subprocess.Popen[str]") -> None:
