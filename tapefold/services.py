@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ import structlog
 from producers.beat import TapeClock, WallClock
 from producers.kalshi import socket
 from producers.kalshi.auth import Signer
+from producers.kalshi.rest.asker import Asker
+from producers.kalshi.rest.budget import Breaker, Budget, Caller
 from producers.kalshi.rest.door import Door
 from producers.kalshi.rest.markets import Markets
+from producers.metrics import OnMetric
 from sinks.evolution import Compatible
 from sinks.writer import SinkWriter
 from stream_processors import app as agents
@@ -80,6 +84,19 @@ def signer_of(settings: Settings) -> Signer | None:
         raise SettingsError(f"KALSHI_PRIVATE_KEY_PATH: expected a readable PEM file, was {error}") from error
 
 
+def asker_of(settings: Settings, door: Door, caller: Caller, on_metric: OnMetric, *, signed: bool) -> Asker:
+    """Asks Kalshi's REST for one process, within its part of the account's rate."""
+    sharers = settings.ws_shard_count if caller == "ws" else 1
+    tier = settings.rest_tier or ("basic" if signed else "unsigned")
+    return Asker(
+        door,
+        Budget(tier, time.monotonic(), caller=caller, sharers=sharers),
+        Breaker(settings.rest_failure_threshold, settings.rest_circuit_breaker_seconds),
+        rng=wiring.system_random(),
+        on_metric=on_metric,
+    )
+
+
 def own(folder: Path) -> None:
     """Hold a recorder's folder for the life of the process: two would write and remove one journal."""
     lock = FolderLock(folder)
@@ -104,7 +121,9 @@ async def _record(
     until_closed: bool,
 ) -> None:
     stop = wiring.stop_of_loop()
-    markets = Markets(Door(settings.kalshi_rest_url, now_ns=wiring.now_ns))
+    on_metric = wiring.metrics_to_log("ws")
+    door = Door(settings.kalshi_rest_url, now_ns=wiring.now_ns, signer=signer)
+    asker = asker_of(settings, door, "ws", on_metric, signed=True)
     clock = TapeClock() if settings.ws_clock == "tape" else WallClock(wiring.now_ns)
     rng: random.Random = wiring.system_random()
     try:
@@ -116,12 +135,12 @@ async def _record(
             now_ns=wiring.now_ns,
             rng=rng,
             stop=stop,
-            on_metric=wiring.metrics_to_log("ws"),
+            on_metric=on_metric,
             until_closed=until_closed,
-            discover=markets.open_tickers,
+            discover=Markets(asker).open_tickers,
         )
     finally:
-        await markets.aclose()
+        await door.aclose()
     appender.close()
 
 

@@ -2,16 +2,13 @@
 
 import asyncio
 import secrets
-import time
 from pathlib import Path
 
-from producers.kalshi.rest.asker import Asker
-from producers.kalshi.rest.budget import Breaker, Budget
 from producers.kalshi.rest.door import Door
 from producers.kalshi.rest.recorder import LEASE_NS, SOURCE, Recorder, Span
 from producers.publish import Publisher
 from tapefold import tape, wiring
-from tapefold.services import own, signer_of
+from tapefold.services import asker_of, own, signer_of
 from tapefold.settings import Settings
 from topics.catalog import RAW_KALSHI_REST
 from topics.errors import SettingsError
@@ -38,10 +35,7 @@ async def _record(
     signer = signer_of(settings)  # unsigned calls are enough for market data
     clock = tape.clock_of(settings.rest_tape, "REST_TAPE")
     door = Door(settings.kalshi_rest_url, now_ns=clock.now_ns, sign_ns=wiring.now_ns, signer=signer)
-    tier = settings.rest_tier or ("unsigned" if signer is None else "basic")
-    breaker = Breaker(settings.rest_failure_threshold, settings.rest_circuit_breaker_seconds)
-    budget = Budget(tier, time.monotonic())
-    asker = Asker(door, budget, breaker, rng=wiring.system_random(), on_metric=on_metric)
+    asker = asker_of(settings, door, "rest", on_metric, signed=signer is not None)
     publisher = Publisher(
         appender,
         topic=RAW_KALSHI_REST,

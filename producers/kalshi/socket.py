@@ -106,7 +106,7 @@ async def run(
     """Record until `stop` is set, or until the exchange closes with code 1000 (`until_closed`, and always on a tape).
 
     clock: stamps records. now_ns: the wall, for signatures alone. rng: jitter and connection ids.
-    discover: lists the open tickers of a series, raises Unavailable.
+    discover: lists the open tickers of a series, raises Unavailable, and Refused for what asking again cannot mend.
 
     Raises Refused (HTTP 401, an error that repeating cannot mend), SettingsError, and Undelivered when the log did not
     confirm; then the journal tells the next run of it.
@@ -174,13 +174,15 @@ class _Loop:
         backoff = self._settings.backoff()
         while self._discover is not None and not self._stop.is_set():
             try:
-                lists = [await self._discover(series) for series in self._settings.series]
-                return [ticker for tickers in lists for ticker in tickers]
+                return await self._or_stop(self._list_all(self._discover)) or []
             except Unavailable as error:
                 delay_s = backoff.failed(0.0, self._rng.random())
                 self._on_metric("ws.discovery", failed=str(error), delay_s=delay_s)
                 await self._pause(delay_s)
         return []
+
+    async def _list_all(self, discover: Discover) -> list[str]:
+        return [ticker for series in self._settings.series for ticker in await discover(series)]
 
     async def record(self, recorder: Recorder, *, until_closed: bool) -> None:
         """One connection after the other."""
@@ -310,7 +312,7 @@ class _Loop:
                 assert self._discover is not None, "the constructor refuses series without it"
                 try:
                     recorder.add(await self._discover(series))
-                except Unavailable as error:
+                except (Unavailable, Refused) as error:  # what is subscribed is recorded all the same
                     self._on_metric("ws.discovery", failed=str(error), delay_s=self._settings.discovery_s)
 
     def _new_conn(self, recorder: Recorder) -> str:

@@ -9,23 +9,29 @@ from typing import Literal
 
 Tier = Literal["unsigned", "basic", "advanced", "expert", "premier", "paragon", "prime", "prestige"]
 Lane = Literal["live", "backfill"]
+Caller = Literal["rest", "ws"]
 
 COST = 10.0
 TOKENS_PER_S: dict[Tier, float] = {
     "unsigned": 10.0, "basic": 200.0, "advanced": 300.0, "expert": 600.0, "premier": 1_200.0, "paragon": 2_400.0,
     "prime": 4_800.0, "prestige": 12_000.0,
 }  # fmt: skip
-SHARE = 0.8  # of the tier's rate: the same account may trade
+PARTS: dict[Caller, float] = {"rest": 0.85, "ws": 0.1}  # of the account's rate; `run ws` lists what it subscribes to
+SHARE = 0.8  # of the part: the same account may trade
 BURST = 0.2  # of a second's tokens may be drawn at once: with `SHARE` no second ever sees more than the tier's rate
 RESERVE = 0.5  # of the bucket: backfill leaves it to the live loops, and they wait for nobody
 
 
 class Budget:
-    """A bucket that refills. Backfill draws only on what stands above the reserve, so that it never starves live."""
+    """A bucket that refills. Backfill draws only on what stands above the reserve, so that it never starves live.
 
-    def __init__(self, tier: Tier, now_s: float) -> None:
-        self._rate = TOKENS_PER_S[tier] * SHARE
-        self._full = max(TOKENS_PER_S[tier] * BURST, 2 * COST)
+    caller: whose part of the account's rate; only `rest` has a backfill. sharers: processes that share that part.
+    """
+
+    def __init__(self, tier: Tier, now_s: float, *, caller: Caller = "rest", sharers: int = 1) -> None:
+        tokens_per_s = TOKENS_PER_S[tier] * PARTS[caller] / sharers
+        self._rate = tokens_per_s * SHARE
+        self._full = max(tokens_per_s * BURST, 2 * COST if caller == "rest" else COST)
         self._tokens = self._full
         self._at_s = now_s
 

@@ -3,15 +3,15 @@
 import msgspec
 from msgspec import Struct
 
-from producers.kalshi.rest.door import Answer, Door, NoAnswer
-from producers.kalshi.rest.pages import Listing, NotAListing
-from topics.errors import Unavailable
+from producers.kalshi.rest.asker import Asker, Refusal
+from producers.kalshi.rest.pages import Listing
+from topics.errors import Refused, Unavailable
 
 PAGE_LIMIT = 1000
 # A market that is not open yet is watched too: no frame tells of its opening. What is closed trades no more, and is
 # announced again (`activated`) if it does.
 OPEN = frozenset({"initialized", "active", "inactive"})
-_HTTP_OK = 200
+_UNAUTHORIZED = 401
 
 
 class _Market(Struct):
@@ -19,36 +19,33 @@ class _Market(Struct):
     status: str
 
 
-def _must_be_ok(answer: Answer) -> None:
-    if answer.status != _HTTP_OK:
-        raise NotAListing(f"HTTP {answer.status}: {answer.body[:200].decode(errors='replace')}")
+class _Markets(Struct):
+    markets: list[_Market]
 
 
 class Markets:
-    """Lists markets through a door."""
+    """Lists markets by the rules of `asker`: its budget, its attempts, its breaker."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
 
     async def open_tickers(self, series_ticker: str) -> list[str]:
         """The tickers of all markets of a series that are open or may open, in the order of the pages.
 
-        Raises Unavailable when any page fails or the cursor runs in circles: a part of the list is no list.
+        Raises Unavailable when any page fails or the cursor runs in circles: a part of the list is no list. Raises
+        Refused where our signature is not taken.
         """
-        tickers: dict[str, None] = {}
         listing = Listing("/markets", "markets", {"series_ticker": series_ticker, "limit": PAGE_LIMIT})
         try:
-            while not listing.done:
-                answer = await self._door.get(listing.url)
-                _must_be_ok(answer)
-                markets = [msgspec.json.decode(raw, type=_Market) for raw in listing.take(answer.body)]
-                tickers.update(dict.fromkeys(market.ticker for market in markets if market.status in OPEN))
-        except (NoAnswer, NotAListing) as error:
-            raise Unavailable("Kalshi REST", f"markets of {series_ticker}: {error.detail}") from error
+            pages = await self._asker.listing(listing, "live")
+            listed = [market for page in pages for market in msgspec.json.decode(page.body, type=_Markets).markets]
+        except Refusal as refusal:
+            if refusal.answer.status == _UNAUTHORIZED:
+                raise Refused(
+                    f"Kalshi answered the listing of {series_ticker} with HTTP 401; check KALSHI_API_KEY_ID, its private "
+                    "key, and this machine's clock"
+                ) from refusal
+            raise Unavailable("Kalshi REST", f"markets of {series_ticker}: {refusal}") from refusal
         except msgspec.MsgspecError as error:
             raise Unavailable("Kalshi REST", f"markets of {series_ticker}: unexpected answer: {error}") from error
-        return list(tickers)
-
-    async def aclose(self) -> None:
-        """Let go of the connections."""
-        await self._door.aclose()
+        return list(dict.fromkeys(market.ticker for market in listed if market.status in OPEN))
