@@ -1,5 +1,6 @@
 """Carries out the protocol's commands on the store and the log. It decides nothing and retries nothing."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -9,14 +10,20 @@ from sinks.assignment import Committed, PartitionStopped, check_tail, has_tail, 
 from sinks.batch import Share, where
 from sinks.evolution import Compatible
 from sinks.generation import split
+from sinks.layouts import DEAD
 from sinks.ledger import Ledger
 from sinks.protocol import (
+    REFUSED_MAX,
+    TAKE_ANYTHING,
     Command,
     Done,
     Event,
     Insert,
     Loaded,
     ReadRound,
+    RowsRefused,
+    Sift,
+    Sifted,
     Verified,
     Verify,
     WriteCommit,
@@ -24,7 +31,8 @@ from sinks.protocol import (
 )
 from sinks.readback import Readback
 from sinks.rows import RAW_RECORDS, Built, build_stretches
-from sinks.tables import Tables
+from sinks.sift import Place, refused_rows, sifted
+from sinks.tables import StatementRefused, Tables
 from topics import catalog
 from topics.log import Identity, Log, Stretch, TopicPartition, Watermarks, read_ranges
 
@@ -103,6 +111,7 @@ class Delivery:
         self._lacking: dict[str, pa.Table] = {}
         self.duplicate_rows = 0
         self.unknown_fields = 0
+        self.refused_rows = 0
 
     def assign(self, topics: Iterable[str]) -> Assignment:
         """Read the positions from the commits and check them against the log.
@@ -182,8 +191,8 @@ class Delivery:
             case ReadRound(number, intents):
                 return self._ledger.seen(number, intents=intents)
             case Insert(tokens, lacking):
-                rows = self._lacking if lacking else {place: batch.built.tables[split(place)[1]] for place in tokens}
-                return self._insert(tokens, rows)
+                rows = {place: batch.built.tables[split(place)[1]] for place in tokens}
+                return self._insert(tokens, {**rows, **self._lacking} if lacking else rows)
             case Verify(places):
                 return self._verify(batch, places)
             case WriteCommit():
@@ -198,11 +207,38 @@ class Delivery:
         """The event of a Load."""
         return Loaded(batch.shares, tuple(batch.built.tables))
 
-    def _insert(self, tokens: Mapping[str, str], rows: Mapping[str, pa.Table]) -> Done:
+    def sift(self, command: Sift, batch: Batch) -> tuple[Batch, Sifted]:
+        """Write the rows of a place but for those that the store refuses, and tell these in `dead`.
+
+        Raises StoreUnavailable, StatementRefused, and what the log raises.
+        """
+        database, table = split(command.place)
+
+        def insert(rows: pa.Table, token: str) -> None:
+            self._tables.insert_arrow(table, rows, token, database)
+
+        refused = refused_rows(insert, batch.built.tables[table], command.token, REFUSED_MAX)
+        built, places = batch.built, tuple[Place, ...]()
+        if refused and len(refused) <= REFUSED_MAX:
+            built, places = sifted(batch.built, table, refused, self._log, self._code_version)
+            self.refused_rows += len(refused)
+            first = next(iter(refused.values()))
+            self._logger.warning("sink_rows_refused", table=table, rows=len(refused), first=places[0], error=str(first))
+        mark = hashlib.sha1(f"{table}{places}".encode(), usedforsecurity=False).hexdigest()[:16]
+        changed = (table, DEAD) if places else ()
+        return batch._replace(built=built), Sifted(tuple(built.tables), changed, mark, len(refused))
+
+    def _insert(self, tokens: Mapping[str, str], rows: Mapping[str, pa.Table]) -> Done | RowsRefused:
         self._hit("sink.before_insert")
         for place, token in tokens.items():
             database, table = split(place)
-            self._tables.insert_arrow(table, rows[place], token, database, distinct=table == RAW_RECORDS)
+            try:
+                self._tables.insert_arrow(table, rows[place], token, database, distinct=table == RAW_RECORDS)
+            except StatementRefused as error:
+                # What these refuse is not for their rows, and is waited for.
+                if not error.is_of_rows or table in TAKE_ANYTHING:
+                    raise
+                return RowsRefused(place)
             self._hit("sink.after_insert")
         return Done()
 

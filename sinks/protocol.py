@@ -7,7 +7,8 @@ A round is a set of offset ranges, one per partition, under a number. Its steps:
 2. insert: the rows of exactly these ranges, with tokens made of the round. Who adopts, or does not know how an insert
    of its own ended, looks first and inserts what is lacking under the same token: an insert that lands late is the same.
 3. verify: the tables are read back. Rows that an acknowledged insert did not leave get the next token, since the store
-   may remember a token of rows that it lost.
+   may remember a token of rows that it lost. Rows that the store refuses for what they hold are sifted out: found by halves
+   of the same rows, so that each writer finds the same ones, and told as rows of `dead` in their place.
 4. commit: one row per partition, again under a token that is taken once, read back. Then the next round may begin.
 
 Any failure leads back to the reading of the round, after a wait. Nothing here knows a clock: the time is an argument.
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from sinks.batch import Round, Share, restricted, token
-from sinks.generation import LIVE, placed
+from sinks.generation import LIVE, placed, split
 from topics.errors import Refused
 from topics.log import TopicPartition
 
@@ -27,18 +28,22 @@ RETRY_MAX_NS = 5_000_000_000
 # A store may know a token some moments before it shows the rows, and take an equal insert of another writer for a repeat:
 # what was acknowledged and is not seen is looked for again, 3 s in all, before it counts as lost.
 PATIENCE = 4
+TAKE_ANYTHING = frozenset({"raw_records", "dead"})  # tables whose columns hold any bytes: no row of theirs is refused
+REFUSED_MAX = 1_000  # rows of one table in one round; more is a table that is not the one our rows are made for
 
 HaltReason = Literal[
     "rows_do_not_stay",  # the store acknowledges inserts and the read-back does not find them
     "content_mismatch",  # the store holds other content at these offsets
     "intent_content_mismatch",  # the log no longer holds what the intent was made of
     "intent_of_other_code",  # the rows of the intent were made by code whose rows differ from ours
+    "rows_refused",  # the store refuses more rows of a table than single bad records would explain
 ]
 _REMEDY: dict[HaltReason, str] = {
     "rows_do_not_stay": "check the store's disk and its logs, then start the sink again",
     "content_mismatch": "run `tapefold audit contiguity`, delete the wrong rows of bronze, start the sink again",
     "intent_content_mismatch": "the log was cut or changed; run `tapefold audit contiguity --full` before anything else",
     "intent_of_other_code": "start the version that wrote the intent once, let it drain, then upgrade",
+    "rows_refused": "compare the table with `tapefold migrate` on an empty store, undo what was changed, start the sink again",
 }
 
 
@@ -79,10 +84,20 @@ class Load(NamedTuple):
 
 
 class Insert(NamedTuple):
-    """Insert the rows of these places, each with its token. lacking: only those that the last Verify did not find."""
+    """Insert the rows of these places, each with its token.
+
+    lacking: of a place in which the last Verify did not find all, only those that it did not find.
+    """
 
     tokens: Mapping[str, str]
     lacking: bool
+
+
+class Sift(NamedTuple):
+    """Insert the rows of a place by halves, with tokens made of this one, down to those that the store refuses."""
+
+    place: str
+    token: str
 
 
 class Verify(NamedTuple):
@@ -117,7 +132,7 @@ class Finished(NamedTuple):
     shares: tuple[Share, ...] = ()
 
 
-Command = WriteIntent | ReadRound | Load | Insert | Verify | WriteCommit | Wait | Finished
+Command = WriteIntent | ReadRound | Load | Insert | Sift | Verify | WriteCommit | Wait | Finished
 
 
 # --- events: how that ended ------------------------------------------------------------------------------------------
@@ -162,7 +177,26 @@ class Verified(NamedTuple):
     altered: str | None = None
 
 
-Event = Done | Failed | RoundSeen | Loaded | Verified
+class RowsRefused(NamedTuple):
+    """The store refuses rows of this place for what they hold; those of places before it are written."""
+
+    place: str
+
+
+class Sifted(NamedTuple):
+    """The other rows of the place are written, and the refused ones are rows of `dead` from now on.
+
+    tables: those with rows of the round now. changed: the tables whose rows are other ones than before. mark: made of what
+    is refused, the same for every writer. refused: how many rows of the place are.
+    """
+
+    tables: tuple[str, ...]
+    changed: tuple[str, ...]
+    mark: str
+    refused: int
+
+
+Event = Done | Failed | RoundSeen | Loaded | Verified | RowsRefused | Sifted
 
 
 class Level(NamedTuple):
@@ -178,7 +212,8 @@ class State(NamedTuple):
     proposal: what we would write, empty for one who only finishes what others began; tables: those with rows of it.
     written: the generations that hold them once the round is committed; as they stood when the round was last read.
     positions: what may be adopted begins here. doubt: rows may be there already, so look before the insert.
-    acknowledged: the last write of an intent or commit was. patience: looks for what was acknowledged.
+    acknowledged: the last write of an intent or commit was. patience: looks for what was acknowledged. marks: table -> mark of
+    the rows that were sifted out of it or came into it by that; other rows, so other tokens.
     failures: steps that failed since the last that did not.
     """
 
@@ -197,6 +232,7 @@ class State(NamedTuple):
     commit_attempt: int = 0
     acknowledged: bool = False
     levels: Mapping[str, Level] = {}
+    marks: Mapping[str, str] = {}
     failures: int = 0
     patience: int = 0
     last: Command | None = None
@@ -236,6 +272,8 @@ def step(state: State, event: Event, now_ns: int) -> tuple[State, Command]:
             return _verify(state._replace(tables=tables, failures=0, phase="insert"))
         case Verified():
             return _verified(state._replace(failures=0), event, now_ns)
+        case RowsRefused() | Sifted():
+            return _refused(state._replace(failures=0), event)
 
 
 def _after(state: State) -> tuple[State, Command]:
@@ -300,13 +338,19 @@ def _adopt(state: State, winner: Round) -> tuple[State, Command]:
     known = shares == state.shares and state.phase == "insert"  # after a failure: their rows are built already
     if known:
         return _verify(state)
-    return _told(state._replace(shares=shares, doubt=True, levels={}), Load(shares))
+    return _told(state._replace(shares=shares, doubt=True, levels={}, marks={}), Load(shares))
 
 
 def _verified(state: State, verified: Verified, now_ns: int) -> tuple[State, Command]:
     if verified.altered is not None:
         raise Halted("content_mismatch", state.number, verified.altered)
-    if not verified.lacking:
+    # What others wrote may stand for a row that the store refuses: only an insert of our own says that it refuses none.
+    unproven = {
+        place
+        for place in _places(state)
+        if split(place)[1] not in TAKE_ANYTHING and state.levels.get(place, Level()) == Level()
+    }
+    if not verified.lacking and not unproven:
         return _commit(state._replace(phase="commit", patience=0))
     acknowledged = any(state.levels.get(place, Level()).acknowledged for place in verified.lacking)
     if acknowledged and state.patience < PATIENCE:
@@ -319,7 +363,22 @@ def _verified(state: State, verified: Verified, now_ns: int) -> tuple[State, Com
                 detail = f"{place} lost them {ATTEMPTS_MAX} times: {', '.join(map(str, state.shares))}"
                 raise Halted("rows_do_not_stay", state.number, detail)
     state = state._replace(levels=levels, patience=0)
-    return _told(state, _insert(state, verified.lacking, lacking=True))
+    return _told(state, _insert(state, verified.lacking | unproven, lacking=True))
+
+
+def _refused(state: State, sifted: RowsRefused | Sifted) -> tuple[State, Command]:
+    """Sift, then look at everything again: the tables that changed have rows which nobody inserted under that mark."""
+    if isinstance(sifted, RowsRefused):
+        return _told(state, Sift(sifted.place, _token(state, sifted.place)))
+    assert isinstance(state.last, Sift)
+    if sifted.refused > REFUSED_MAX:
+        raise Halted(
+            "rows_refused", state.number, f"expected at most {REFUSED_MAX} rows of {state.last.place}, were more"
+        )
+    marks = {**state.marks, **dict.fromkeys(sifted.changed, sifted.mark)}
+    levels = {place: level for place, level in state.levels.items() if split(place)[1] not in sifted.changed}
+    levels[state.last.place] = Level(acknowledged=True)
+    return _verify(state._replace(tables=sifted.tables, marks=marks, levels=levels, patience=0))
 
 
 def _places(state: State) -> tuple[str, ...]:
@@ -332,12 +391,13 @@ def _verify(state: State) -> tuple[State, Command]:
 
 
 def _insert(state: State, places: frozenset[str], *, lacking: bool) -> Insert:
-    tokens = {}
-    for place in _places(state):
-        if place in places:
-            repair = state.levels.get(place, Level()).repair
-            tokens[place] = token(f"{state.sink}:{state.number}", place, state.shares, repair)
-    return Insert(tokens, lacking)
+    return Insert({place: _token(state, place) for place in _places(state) if place in places}, lacking)
+
+
+def _token(state: State, place: str) -> str:
+    mark = state.marks.get(split(place)[1])
+    what = place if mark is None else f"{place}:{mark}"
+    return token(f"{state.sink}:{state.number}", what, state.shares, state.levels.get(place, Level()).repair)
 
 
 def _intent(state: State) -> WriteIntent:

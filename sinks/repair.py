@@ -12,7 +12,7 @@ from sinks.batch import Share, token
 from sinks.delivery import Batch, Delivery
 from sinks.generation import placed
 from sinks.generations import read
-from sinks.protocol import Halted, Insert, Verified, Verify
+from sinks.protocol import REFUSED_MAX, Halted, Insert, RowsRefused, Sift, Verified, Verify
 from sinks.tables import Tables
 from topics.log import Log
 
@@ -57,10 +57,19 @@ def _mended(delivery: Delivery, tables: Tables, number: int, shares: tuple[Share
     if sorted(batch.shares) != sorted(shares):
         detail = f"expected {', '.join(map(repr, shares))}, was {', '.join(map(repr, batch.shares))}"
         raise Halted("intent_content_mismatch", number, detail)
-    places = placed(batch.built.tables, read(tables).written)
+    written = read(tables).written
+    places = placed(batch.built.tables, written)
     if not (lacking := _lacking(delivery, batch, number, places)):
         return ()
-    delivery.execute(Insert({place: token(named, place, shares, 0) for place in lacking}, lacking=True), batch)
+    tokens = {place: token(named, place, shares, 0) for place in lacking}
+    while isinstance(event := delivery.execute(Insert(tokens, lacking=True), batch), RowsRefused):
+        batch, said = delivery.sift(Sift(event.place, tokens[event.place]), batch)
+        if not 0 < said.refused <= REFUSED_MAX:
+            raise Halted("rows_refused", number, f"{event.place} refuses {said.refused} rows")
+        places = placed(batch.built.tables, written)
+        if not (lacking := _lacking(delivery, batch, number, places)):
+            return ()
+        tokens = {place: token(f"{named}:{said.mark}", place, shares, 0) for place in lacking}
     if still := _lacking(delivery, batch, number, lacking):
         raise Halted("rows_do_not_stay", number, f"{', '.join(still)} lost them: {', '.join(map(str, shares))}")
     return lacking

@@ -42,6 +42,7 @@ from topics.webhook import Webhook
 
 RAW_RECORDS = "raw_records"
 VALUE_TEXT_BYTES_MAX = 4096
+REFUSED_DETAIL_CHARS_MAX = 1_000
 _BEAT = (catalog.H_KIND, b"beat")
 CODE = 3  # of the rows made here; raise it with any change by which an equal record gives another row
 
@@ -171,6 +172,21 @@ def build_stretches(stretches: Sequence[Stretch], *, topic_ids: Mapping[str, str
     if dead := [part for part in told + own if part is not None]:
         tables[DEAD] = _joined(dead)
     return Built(tables, np.concatenate(bronze_hashes), spans, checksums, tails, unknown)
+
+
+def with_refused(
+    built: Built, table: str, numbers: Sequence[int], told: Sequence[tuple[Record, str]], code_version: str
+) -> Built:
+    """The rows without those of `table` under these numbers, which the store refused; `dead` has theirs instead.
+
+    told: the record of each, and why.
+    """
+    rows = built.tables[table]
+    kept = rows.filter(pa.array(~np.isin(np.arange(len(rows)), numbers)))
+    own = _arrow(DEAD, [_refusal(record, "bad_value", detail, code_version) for record, detail in told])
+    dead = _joined([built.tables[DEAD], own]) if DEAD in built.tables else own
+    others = {name: each for name, each in built.tables.items() if name not in {table, DEAD}}
+    return built._replace(tables={**others, **({table: kept} if len(kept) else {}), DEAD: dead})
 
 
 def bronze_table(part: Stretch, headers: pa.MapArray, topic_ids: Mapping[str, str]) -> pa.Table:

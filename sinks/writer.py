@@ -16,7 +16,7 @@ import numpy as np
 from sinks.assignment import PartitionStopped
 from sinks.delivery import Assignment, Batch, Delivery, Logger
 from sinks.evolution import OUR_SCHEMA, Compatible
-from sinks.protocol import Command, Done, Event, Failed, Finished, Load, State, Wait, begin, step
+from sinks.protocol import Command, Done, Event, Failed, Finished, Load, Sift, State, Wait, begin, step
 from sinks.rows import CODE, Built
 from sinks.tables import TOO_MANY_PARTS, StatementRefused, StoreUnavailable, Tables
 from topics import catalog
@@ -101,6 +101,10 @@ class SinkWriter:
     def unknown_fields(self) -> int:
         """Records with fields that we do not know, which went to a column `extra`, since the start."""
         return self._delivery.unknown_fields
+
+    def refused_rows(self) -> int:
+        """Rows that the store refused for what they hold, which are told in `dead`, since the start."""
+        return self._delivery.refused_rows
 
     def lag(self) -> int:
         """Records that stand on the log and are not committed yet. Raises Unavailable when the log does not answer."""
@@ -215,21 +219,26 @@ class SinkWriter:
                 batch = self._delivery.load(command.shares)
                 event = self._delivery.loaded(batch)
             else:
-                event = self._executed(command, batch)
+                batch, event = self._executed(command, batch)
             state, command = step(state, event, self._now_ns())
         if command.outcome == "committed":
             self._moved({(each.topic, each.partition): each.next for each in command.shares})
             return "committed" if command.shares == proposal else "beaten"
         return command.outcome
 
-    def _executed(self, command: Command, batch: Batch) -> Event:
+    def _executed(self, command: Command, batch: Batch) -> tuple[Batch, Event]:
+        """The event that a command ended with, and the batch, which holds other rows where the store refused some."""
+        event: Event
         try:
-            event = self._delivery.execute(command, batch)
+            if isinstance(command, Sift):
+                batch, event = self._delivery.sift(command, batch)
+            else:
+                event = self._delivery.execute(command, batch)
         except (StoreUnavailable, StatementRefused) as error:
             self._note_down(error)
-            return Failed(too_many_parts=error.code == TOO_MANY_PARTS)
+            return batch, Failed(too_many_parts=error.code == TOO_MANY_PARTS)
         self._note_up()
-        return event
+        return batch, event
 
     def _until_answered(self, ask: Callable[[], Assignment], stop: threading.Event) -> Assignment | None:
         """Ask until the store answers; None when `stop` came first."""

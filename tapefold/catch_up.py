@@ -43,5 +43,6 @@ def keep_telling(writer: SinkWriter, stop: threading.Event, logger: Any) -> None
                 eta_s=eta_s,
                 duplicate_rows=writer.duplicate_rows(),
                 unknown_fields=writer.unknown_fields(),
+                refused_rows=writer.refused_rows(),
             )
         before = now

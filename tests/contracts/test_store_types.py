@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 PAIRS = [("k1", "v1"), ("k1", "v2"), ("k2", "")]
 SHOWN_PAIRS = "[('k1','v1'),('k1','v2'),('k2','')]"
@@ -63,6 +64,24 @@ def test_bytes_that_are_no_text(client: Client, name: str) -> None:
     client.command(f"CREATE TABLE {name} (v String) ENGINE = MergeTree ORDER BY tuple()")
     client.insert_arrow(name, pa.table({"v": pa.array([bytes(range(256))], pa.binary())}))
     assert bytes(range(256)).hex().upper() == client.command(f"SELECT hex(v) FROM {name}")
+
+
+@pytest.mark.parametrize(
+    ("declared", "settings", "code"),
+    [
+        ("v UInt32, CONSTRAINT small CHECK v < 5", "", 469),
+        ("v UInt32, w UInt8 MATERIALIZED throwIf(v > 5)", "", 395),
+        ("v UInt32", " SETTINGS parts_to_throw_insert = 1, parts_to_delay_insert = 1", 252),
+    ],
+)
+def test_what_a_table_refuses_is_told(client: Client, name: str, declared: str, settings: str, code: int) -> None:
+    """An insert that the table does not take is not acknowledged: its code is told, and its rows are not there."""
+    client.command(f"CREATE TABLE {name} ({declared}) ENGINE = MergeTree ORDER BY tuple(){settings}")
+    client.command(f"SYSTEM STOP MERGES {name}")
+    client.insert_arrow(name, pa.table({"v": pa.array([1], pa.uint32())}))
+    with pytest.raises(DatabaseError) as caught:
+        client.insert_arrow(name, pa.table({"v": pa.array([7], pa.uint32())}))
+    assert (code, 1) == (caught.value.code, client.command(f"SELECT count() FROM {name}"))
 
 
 def test_newest_version_wins(client: Client, name: str) -> None:

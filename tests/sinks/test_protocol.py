@@ -5,10 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sink_world
 from sink_world import FAULTS, simulate
 
 from sinks import protocol
 from sinks.batch import Round, Share
+from sinks.generation import split
 from sinks.protocol import Halted, begin, step
 
 SHARES = (Share("raw", 0, 0, 5, 5, 7),)
@@ -85,7 +87,49 @@ def _no_generation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "placed", lambda tables, _: tuple(tables))
 
 
-@pytest.mark.parametrize("mutation", [_no_verify, _no_token, _no_adoption, _no_readback, _no_patience, _no_generation])
+def _no_versions_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The read-back asks whether an identity stands, not in which version."""
+    real = sink_world.Store.lacking
+
+    def present(store: sink_world.Store, place: str, rows: list[sink_world.Row]) -> list[sink_world.Row]:
+        if split(place)[1] != sink_world.BARS:
+            return real(store, place, rows)
+        shown = sink_world.latest(store.tables[place])
+        return rows if any(sink_world.key_of(row) not in shown for row in rows) else []
+
+    monkeypatch.setattr(sink_world.Store, "lacking", present)
+
+
+def _no_versions_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table has no version: of one identity the row that was inserted last stands."""
+    monkeypatch.setattr(sink_world, "latest", lambda rows: {sink_world.key_of(row): row for row in rows})
+
+
+def _no_insert_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who adopts takes another record's telling of the same fact for that of a row which the store refuses."""
+    monkeypatch.setattr(protocol, "TAKE_ANYTHING", frozenset(sink_world.FOLDED) | {sink_world.BRONZE})
+
+
+def _no_sift(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal is tried again for ever."""
+    monkeypatch.setattr(protocol, "_refused", lambda state, _: step(state, protocol.Failed(), 0))
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    [
+        _no_verify,
+        _no_token,
+        _no_adoption,
+        _no_readback,
+        _no_patience,
+        _no_generation,
+        _no_versions_read,
+        _no_versions_kept,
+        _no_sift,
+        _no_insert_of_its_own,
+    ],
+)
 def test_no_part_of_it_is_for_nothing(
     monkeypatch: pytest.MonkeyPatch, mutation: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
@@ -127,6 +171,7 @@ def mine(attempt: int = 0) -> protocol.RoundSeen:
 NOTHING = protocol.RoundSeen((), None, passed=False)
 OK = protocol.Verified(frozenset())
 LACKING = protocol.Verified(frozenset({"trades"}))
+DEAD = protocol.Verified(frozenset({"dead"}))
 
 
 def test_the_straight_way() -> None:
@@ -222,6 +267,35 @@ def test_what_trying_again_can_not_mend_stops_by_name(events: tuple[protocol.Eve
     state, _ = fresh()
     with pytest.raises(Halted, match=rf"^{reason}: round 4: .*; \w+"):
         run(state, protocol.Done(), *events)
+
+
+REFUSED = protocol.RowsRefused("trades")
+LEFT = protocol.Sifted(("raw_records", "trades", "dead"), ("trades", "dead"), "m1", 1)
+
+
+def test_rows_that_the_store_refuses_are_sifted_out() -> None:
+    """The rows that changed go out under tokens made of what was refused, in which all writers agree; others keep theirs."""
+    state, _ = fresh()
+    before, sift, _, then = run(
+        state, protocol.Done(), mine(), REFUSED, LEFT, protocol.Verified(frozenset({"raw_records", "dead"}))
+    )[1:]
+    assert protocol.Sift("trades", before.tokens["trades"]) == sift
+    assert {"raw_records", "dead"} == then.tokens.keys()
+    assert before.tokens["raw_records"] == then.tokens["raw_records"]
+    assert ":dead:m1:" in then.tokens["dead"]
+    other, _ = fresh(owner="other", proposal=OTHER)
+    adopted = run(
+        other, protocol.Done(), mine(), protocol.Loaded(SHARES, ("raw_records", "trades")), LACKING, REFUSED, LEFT, DEAD
+    )
+    assert adopted[-1].tokens == {"dead": then.tokens["dead"]}
+
+
+def test_a_table_that_refuses_too_many_rows_is_not_ours() -> None:
+    """It is the schema then, and no record's fault: nothing goes to `dead`, and the sink stops by name."""
+    state, _ = fresh()
+    many = LEFT._replace(refused=protocol.REFUSED_MAX + 1)
+    with pytest.raises(Halted, match=r"^rows_refused: round 4: .*; \w+"):
+        run(state, protocol.Done(), mine(), REFUSED, many)
 
 
 def test_what_others_committed_is_not_written_again() -> None:

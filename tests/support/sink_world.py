@@ -3,7 +3,8 @@
 Everything happens in one thread, in an order that a seed decides; the protocol is the real one. The store does what
 ClickHouse was seen to do: one insert is atomic per partition of the table, a token is taken once per partition, the
 table forgets tokens beyond its window, an acknowledgement may get lost, rows may land late, in part, or never although
-their token was taken.
+their token was taken. Rows of `bars` replace each other by version, whatever the order in which they came; some rows of
+`trades` are refused for what they hold.
 """
 
 import itertools
@@ -18,15 +19,20 @@ from sinks.batch import Round, Share
 from sinks.generation import LIVE, split
 
 TOPIC = "raw"
-BRONZE, FACTS = "raw_records", "trades"
+BRONZE, FACTS, BARS, DEAD = "raw_records", "trades", "bars", "dead"
 NEW = "new"  # a second generation
-NEW_FACTS = f"tapefold_gen_{NEW}.{FACTS}"
+FOLDED = (FACTS, BARS, DEAD)
+PLACES = (BRONZE, *FOLDED, *(f"tapefold_gen_{NEW}.{table}" for table in FOLDED))
 MONTHS = 3
 Row = tuple[int, int]  # partition and offset
 
 
 class Lost(Exception):
     """The store's answer did not come."""
+
+
+class Refused(Exception):
+    """The store refuses rows for what they hold."""
 
 
 def month(row: Row) -> int:
@@ -39,6 +45,31 @@ def fact_of(row: Row) -> tuple[str, int]:
     return ("fact", row[1] - row[1] % 4 if row[1] % 4 == 1 else row[1])
 
 
+def key_of(row: Row) -> tuple[int, int]:
+    """The identity of a row of `bars`, which has many revisions."""
+    return row[0], row[1] % 3
+
+
+def version_of(row: Row) -> int:
+    """The revision of a row of `bars`; a later record may tell an older one."""
+    return row[1] ^ 4
+
+
+def latest(rows: list[Row]) -> dict[tuple[int, int], Row]:
+    """What FINAL shows of rows of `bars`: of one identity the highest version, of equal ones that inserted last."""
+    shown: dict[tuple[int, int], Row] = {}
+    for row in rows:
+        before = shown.get(key_of(row))
+        if before is None or version_of(row) >= version_of(before):
+            shown[key_of(row)] = row
+    return shown
+
+
+def replaced(shown: dict[tuple[int, int], Row], row: Row) -> bool:
+    """Whether a row of `bars` stands, or one that is newer: an older revision in its place is a loss."""
+    return key_of(row) in shown and version_of(shown[key_of(row)]) >= version_of(row)
+
+
 @dataclass
 class Store:
     """Tables as lists of physical rows. window: how many tokens a table remembers."""
@@ -47,8 +78,9 @@ class Store:
     window: int
     faults: float
     written: tuple[str, ...] = (LIVE,)
+    poison: int = 0  # of so many rows of `trades` one is refused; 0: none is
     tables: dict[str, list[Any]] = field(
-        default_factory=lambda: {BRONZE: [], FACTS: [], NEW_FACTS: [], "intents": [], "commits": []}
+        default_factory=lambda: {place: [] for place in (*PLACES, "intents", "commits")}
     )
     tokens: dict[str, OrderedDict[tuple[str, int], None]] = field(default_factory=dict)
     late: list[Callable[[], None]] = field(default_factory=list)
@@ -62,6 +94,8 @@ class Store:
             self.happened.add(fault)
         if fault == "never":
             raise Lost
+        if split(table)[1] == FACTS and any(self.is_poison(row) for rows in blocks.values() for row in rows):
+            raise Refused
         if fault == "late":
             self.late.append(lambda: self._land(table, blocks, token))
             raise Lost
@@ -95,13 +129,29 @@ class Store:
         """The facts that a table tells."""
         return {fact_of(row) for row in self.tables[place]}
 
+    def is_poison(self, row: Row) -> bool:
+        """Whether the table of facts refuses it, alone or among others."""
+        return bool(self.poison) and row[1] % self.poison == 2
+
     def lacking(self, place: str, rows: list[Row]) -> list[Row]:
-        """The rows to insert again: of bronze those that are not there, of facts all when one is not told."""
-        if place == BRONZE:
+        """The rows to insert again: of bronze those that are not there, of other tables all when one is not told."""
+        table = split(place)[1]
+        if table == BRONZE:
             there = set(self.tables[BRONZE])
             return [row for row in rows if row not in there]
+        if table == BARS:
+            shown = latest(self.tables[place])
+            return rows if not all(replaced(shown, row) for row in rows) else []
+        if table == DEAD:
+            return rows if not {*rows} <= {*self.tables[place]} else []
         told = self.facts(place)
         return rows if any(fact_of(row) not in told for row in rows) else []
+
+    def merge(self) -> None:
+        """The engine takes away what is replaced."""
+        for place in PLACES:
+            if split(place)[1] == BARS:
+                self.tables[place] = list(latest(self.tables[place]).values())
 
     def tick(self) -> None:
         """Time goes on: rows whose tokens were taken become visible."""
@@ -218,6 +268,8 @@ class Writer:
                 while self.world.now_ns < command.until_ns:
                     yield
                 event: protocol.Event = protocol.Done()
+            elif isinstance(command, protocol.Sift):
+                event = yield from self.sift(command, rows)
             elif isinstance(command, protocol.Load):
                 rows = rows_of(command.shares)
                 event = protocol.Loaded(command.shares, tuple(rows))
@@ -232,6 +284,31 @@ class Writer:
             return "beaten"
         return command.outcome
 
+    def sift(self, command: protocol.Sift, rows: dict[str, list[Row]]) -> Iterator[None]:
+        """Insert by halves, each a touch of the store; the event is the generator's value."""
+        table = split(command.place)[1]
+        refused = []
+        waiting = [(0, len(rows[table]))]
+        while waiting:
+            first, end = waiting.pop()
+            try:
+                self.world.store.insert(
+                    command.place, by_month(rows[table][first:end]), f"{command.token}:{first}-{end}"
+                )
+            except Lost:
+                return protocol.Failed()
+            except Refused:
+                if end - first == 1:
+                    refused.append(rows[table][first])
+                else:
+                    waiting += [((first + end) // 2, end), (first, (first + end) // 2)]
+            yield
+        rows[table] = [row for row in rows[table] if row not in refused]
+        rows[DEAD] = refused
+        if not rows[table]:
+            del rows[table]
+        return protocol.Sifted(tuple(rows), (table, DEAD), f"{table}{sorted(refused)}", len(refused))
+
     def execute(self, command: protocol.Command, rows: dict[str, list[Row]]) -> protocol.Event:
         """Touch the store once."""
         store = self.world.store
@@ -245,11 +322,11 @@ class Writer:
                 return seen if intents else seen._replace(intents=())
             case protocol.Insert(tokens, lacking):
                 for place, token in tokens.items():
-                    chosen = self.lacking[place] if lacking else rows[split(place)[1]]
-                    blocks: dict[int, list[Row]] = {}
-                    for row in chosen:
-                        blocks.setdefault(month(row), []).append(row)
-                    store.insert(place, blocks, token)
+                    chosen = self.lacking.get(place, rows[split(place)[1]]) if lacking else rows[split(place)[1]]
+                    try:
+                        store.insert(place, by_month(chosen), token)
+                    except Refused:
+                        return protocol.RowsRefused(place)
             case protocol.Verify(places):
                 store.select()
                 found = {place: store.lacking(place, rows[split(place)[1]]) for place in places}
@@ -258,10 +335,18 @@ class Writer:
         return protocol.Done()
 
 
+def by_month(rows: list[Row]) -> dict[int, list[Row]]:
+    """Rows by the partition of the table that they go to."""
+    blocks: dict[int, list[Row]] = {}
+    for row in rows:
+        blocks.setdefault(month(row), []).append(row)
+    return blocks
+
+
 def rows_of(shares: tuple[Share, ...]) -> dict[str, list[Row]]:
     """The rows of each table that the records of these ranges become."""
     rows = [(each.partition, offset) for each in shares for offset in range(each.first, each.next)]
-    return {BRONZE: rows, FACTS: rows} if rows else {}
+    return {BRONZE: rows, FACTS: rows, BARS: rows} if rows else {}
 
 
 class World:
@@ -274,6 +359,7 @@ class World:
         self.length = self.rng.randrange(5, 60)
         # Far beyond what is inserted here, as in life; the other form lets late rows come when nobody knows them.
         self.store = Store(self.rng, window or 10_000, self.rng.choice((0.0, 0.05, 0.2, 0.4)))
+        self.store.poison = self.rng.choice((0, 0, 5, 11))
         self.now_ns = 0
         self.checked = 0
         self.both_from: int | None = None  # the first round whose rows must stand in both generations
@@ -302,6 +388,8 @@ class World:
                 writers[which] = self.new_writer()  # kill -9: whatever it knew is gone
             if self.rng.random() < 0.05:
                 self.store.let_land()
+            if self.rng.random() < 0.05:
+                self.store.merge()
             if self.both_from is None and self.rng.random() < 0.005:
                 self.write_both()
             if self.power_losses and self.rng.random() < 0.02:
@@ -345,7 +433,7 @@ class World:
             return
         self.checked = len(self.store.tables["commits"])
         bronze = set(self.store.tables[BRONZE])
-        facts, anew = self.store.facts(FACTS), self.store.facts(NEW_FACTS)
+        shown = {generation: self.shown(generation) for generation in ("", f"tapefold_gen_{NEW}.")}
         ends = dict.fromkeys(range(self.partitions), 0)
         by_round: dict[int, Round] = {}
         for each in self.store.tables["commits"]:
@@ -357,9 +445,26 @@ class World:
                 ends[share.partition] = share.next
                 for row in rows_of((share,))[BRONZE]:
                     assert row in bronze, f"{row} is committed and not in bronze"
-                    assert fact_of(row) in facts, f"{row} is committed and its fact is not there"
-                    if self.both_from is not None and number >= self.both_from:
-                        assert fact_of(row) in anew, f"{row} of round {number} is not in the second generation"
+                    both = self.both_from is not None and number >= self.both_from
+                    for generation in shown if both else [""]:
+                        self.check_row(row, generation, *shown[generation])
+
+    def shown(self, generation: str) -> tuple[set[Any], dict[tuple[int, int], Row], set[Row]]:
+        """What the tables of a generation show: facts, bars, dead rows."""
+        facts = self.store.facts(generation + FACTS)
+        return facts, latest(self.store.tables[generation + BARS]), set(self.store.tables[generation + DEAD])
+
+    def check_row(
+        self, row: Row, generation: str, facts: set[Any], bars: dict[tuple[int, int], Row], dead: set[Row]
+    ) -> None:
+        """A committed row is told in its tables, or in `dead` if the store refuses it."""
+        where = f"{row} of generation {generation or LIVE!r} is committed and"
+        if self.store.is_poison(row):
+            assert row in dead, f"{where} not in dead"
+        else:
+            assert fact_of(row) in facts, f"{where} its fact is not there"
+            assert row not in dead, f"{where} dead, though nothing refuses it"
+        assert replaced(bars, row), f"{where} an older revision stands, {bars.get(key_of(row))}"
 
     def doubled(self) -> int:
         """Rows of bronze that stand more than once."""
@@ -373,9 +478,21 @@ def simulate(seed: int, *, window: int | None = None, power_losses: bool = False
         world.run()
         expected = {(number, offset) for number in range(world.partitions) for offset in range(world.length)}
         assert expected == set(world.store.tables[BRONZE]), "bronze is not the log"
+        newest = {key: max(map(version_of, rows)) for key, rows in _by_key(expected).items()}
+        final = {key: version_of(row) for key, row in latest(world.store.tables[BARS]).items()}
+        assert newest == final, "bars show other revisions than the newest"
+        poison = {row for row in expected if world.store.is_poison(row)}
+        assert poison == set(world.store.tables[DEAD]), "dead is not what the store refuses"
         if window is None and not power_losses:
             assert 0 == world.doubled(), f"{world.doubled()} rows of bronze stand more than once"
     except AssertionError as error:
         call = f"sink_world.simulate({seed}, window={window}, power_losses={power_losses})"
         raise AssertionError(f"seed {seed}, {call}: {error}") from error
     return world
+
+
+def _by_key(rows: set[Row]) -> dict[tuple[int, int], list[Row]]:
+    keyed: dict[tuple[int, int], list[Row]] = {}
+    for row in rows:
+        keyed.setdefault(key_of(row), []).append(row)
+    return keyed

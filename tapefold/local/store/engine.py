@@ -5,6 +5,7 @@ parameters, the current database and temporary tables end with it, and connectio
 the interpreter's lock while it works.
 """
 
+import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,15 @@ from tapefold.local.store.protocol import Stats, sql_name, sql_string
 _AS_SERVER = {"implicit_select": b"0"}
 
 _SET_BYTES_MAX = 200_000  # below the default of max_query_size
+
+# chdb 26.9 acknowledges a streamed insert whose rows the table itself refuses (252 TOO_MANY_PARTS, 469 VIOLATED_CONSTRAINT):
+# only its counters show that it failed. One of another connection at the same time counts as well; its end is unknown then.
+_FAILED = 0  # no error has this code
+_COUNTERS = (
+    "SELECT 0, value FROM system.events WHERE event = 'FailedInsertQuery'"
+    " UNION ALL SELECT code, value FROM system.errors"
+)
+_ERRORS = "SELECT code, name, last_error_message FROM system.errors"
 
 
 @contextmanager
@@ -141,13 +151,14 @@ class Session:
         finally:
             blocks.close()
 
-    def insert(self, head: bytes, format_name: str, pieces: Iterable[bytes]) -> Stats:
+    def insert(self, head: bytes, format_name: str, pieces: Iterable[bytes], *, lasting: bool = True) -> Stats:
         """Inserts data that comes in pieces; all that was acknowledged is in the table when it returns.
 
-        head: the statement up to its FORMAT or VALUES.
+        head: the statement up to its FORMAT or VALUES. lasting: False for a temporary table, which refuses nothing.
         If `pieces` raises or the data is bad, blocks that were full before stay, as on a server
         (setting min_insert_block_size_rows, about a million rows); of an insert below that nothing stays.
         """
+        before = self._counters() if lasting else {}
         with _faults():
             inserter = self._connection.send_insert(head, format_name)
         finished = False
@@ -163,9 +174,26 @@ class Session:
             if not finished:
                 with _faults():
                     inserter.cancel()
+        if lasting and (after := self._counters()).get(_FAILED) != before.get(_FAILED):
+            raise self._swallowed(grown={code for code, count in after.items() if count != before.get(code)})
         return Stats(
             written_rows=int(done.rows_written), written_bytes=int(done.bytes_written), elapsed_s=float(done.elapsed)
         )
+
+    def _counters(self) -> dict[int, int]:
+        """How many inserts failed since the engine was opened, and how often each error came, by its code."""
+        with _faults():
+            told = self._connection.query(_COUNTERS, "JSONCompactEachRow").bytes()
+        return {int(code): int(count) for code, count in map(json.loads, told.splitlines())}
+
+    def _swallowed(self, grown: set[int]) -> StoreFault:
+        """What an insert failed by that chdb acknowledged; where several errors came meanwhile, nobody knows which it was."""
+        with _faults():
+            told = self._connection.query(_ERRORS, "JSONCompactEachRow").bytes()
+        errors = [each for each in map(json.loads, told.splitlines()) if int(each[0]) in grown]
+        if len(errors) == 1:
+            return StoreFault(int(errors[0][0]), errors[0][1], errors[0][2])
+        return StoreFault(1002, "UNKNOWN_EXCEPTION", f"the insert failed by one of {errors}")
 
     def close(self) -> None:
         """Ends the connection, and with it whatever it set."""

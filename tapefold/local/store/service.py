@@ -74,7 +74,7 @@ class Service:
         for table in request.externals:
             structure = table.structure.encode(errors="surrogateescape")
             session.run(b"CREATE TEMPORARY TABLE %b (%b)" % (sql_name(table.name), structure), DEFAULT_FORMAT)
-            session.insert(b"INSERT INTO " + sql_name(table.name), table.format, [table.content])
+            session.insert(b"INSERT INTO " + sql_name(table.name), table.format, [table.content], lasting=False)
         # Set last, because it would refuse the temporary tables. 2 lets the statement still have settings of its own.
         if request.readonly and request.settings.get("readonly", b"0") == b"0":
             session.configure(None, {"readonly": b"2"}, {})
