@@ -16,6 +16,11 @@ MetricName = Literal[
     "rest.failed",  # a round was given up; the next one comes in its time
     "rest.incomplete",  # a final market's answers do not add up to its volume: asked for again
     "rest.refused",  # an answer says that asking again will not help
+    "rag.predictions",  # a run: markets asked about, predictions told, runs and failures so far
+    "rag.retry",
+    "rag.breaker",  # too many failures: nobody is asked a while
+    "rag.failed",  # a question was given up; the next one comes in its time
+    "rag.refused",  # an answer that cannot be used; it is kept
     "iem.answer",
     "iem.stations",  # the list that IEM_STATIONS is held against
     "iem.backoff",  # the upstream is busy: nothing is asked for a while

@@ -3,7 +3,7 @@
 The columns are named as in `clickhouse/migrations/`. A source with many tables keeps them in a module of its own.
 """
 
-from sinks import columns, layouts_asof, layouts_rest, layouts_tws, layouts_weather, layouts_webhook
+from sinks import columns, layouts_asof, layouts_rag, layouts_rest, layouts_tws, layouts_weather, layouts_webhook
 from sinks.layout_parts import CAUSE, KNOWN, PRICES_OF_BAR, REVISION, TIMES, Layout
 
 DEAD = "dead"
@@ -19,6 +19,7 @@ LAYOUTS: dict[str, Layout] = {
     **layouts_weather.LAYOUTS,
     **layouts_tws.LAYOUTS,
     **layouts_webhook.LAYOUTS,
+    **layouts_rag.LAYOUTS,
     **layouts_asof.LAYOUTS,
     "trades": (
         ("trade_id", "trade_id", columns.text),

@@ -36,6 +36,7 @@ from topics.events import Beat, Cause, Coverage, Market, Tick, Trade
 from topics.kalshi_rest import BookPoll, Candle, Document, Event, MarketPoll, MarketTerms, Series, Settlement
 from topics.log import Record, Stretch, TopicPartition, stretches_of
 from topics.policies import Policy
+from topics.rag import MarketPrediction, PredictionRun
 from topics.tws import TwsBar, TwsError, TwsOutage, TwsUnit, is_finished_minute
 from topics.weather import Climate, ClimateYear, Forecast, ForecastRun
 from topics.webhook import Webhook
@@ -92,6 +93,8 @@ _FACT_TABLES: dict[type, str] = {
     TwsOutage: "tws_outages",
     TwsError: "tws_errors",
     Webhook: "webhook_events",
+    PredictionRun: "prediction_runs",
+    MarketPrediction: "market_predictions",
     Policy: "asof_policies",
     Annotation: "annotations",
 }

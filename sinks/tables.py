@@ -160,10 +160,10 @@ class Tables:
             raise self._failure(error) from error
         return Rows(tuple(result.column_names), result.result_rows)
 
-    def query_bytes(self, sql: str, form: str) -> bytes:
+    def query_bytes(self, sql: str, form: str, parameters: Mapping[str, Any] | None = None) -> bytes:
         """The answer to one query in ClickHouse's output format `form`, for example `ArrowStream`."""
         try:
-            return self._connected().raw_query(sql.strip().rstrip(";"), fmt=form)
+            return self._connected().raw_query(sql.strip().rstrip(";"), dict(parameters or {}), fmt=form)
         except ClickHouseError as error:
             raise self._failure(error) from error
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from stream_processors.envelope import Headers, RawRecord, envelope_of
-from stream_processors.parsers import kalshi, kalshi_rest, tws, webhook
+from stream_processors.parsers import kalshi, kalshi_rest, rag, tws, webhook
 from stream_processors.parsers.iem import answer, cli, mos
 from topics.catalog import (
     FACT_BAR,
@@ -12,6 +12,7 @@ from topics.catalog import (
     FACT_CLIMATE,
     FACT_FORECAST,
     FACT_MARKET,
+    FACT_PREDICTION,
     FACT_TICK,
     FACT_TRADE,
     FACT_WEBHOOK,
@@ -21,6 +22,7 @@ from topics.catalog import (
     RAW_IEM_MOS,
     RAW_KALSHI_REST,
     RAW_KALSHI_WS,
+    RAW_RAG,
     RAW_TWS,
     RAW_WEBHOOK,
 )
@@ -29,6 +31,7 @@ from topics.errors import BadRecord
 from topics.events import BookDelta, BookSnapshot, Cause, Market, Tick, Trade
 from topics.facts import AnyFact
 from topics.kalshi_rest import BookPoll, Candle, MarketPoll
+from topics.rag import PredictionRun
 from topics.weather import AnyWeather
 
 
@@ -93,6 +96,15 @@ def _webhook(record: RawRecord, headers: Headers, cause: Cause) -> Iterable[Told
     return (Told(FACT_WEBHOOK, webhook.key_of(fact), fact),)
 
 
+def _rag(record: RawRecord, headers: Headers, cause: Cause) -> Iterable[Told | Unfit]:
+    for said in rag.parse(record.value or b"", envelope_of(headers), headers, cause):
+        if isinstance(said, tuple):
+            yield Unfit(*said)
+        else:
+            about = said.series_ticker if isinstance(said, PredictionRun) else said.market_ticker
+            yield Told(FACT_PREDICTION, domain_of(about), said)
+
+
 def _iem_mos(record: RawRecord, headers: Headers, cause: Cause) -> Iterable[Told | Unfit]:
     for said in mos.parse(record.value or b"", headers, cause):
         yield _weather(FACT_FORECAST, said, cause)
@@ -114,6 +126,7 @@ PARSERS: dict[str, Parse] = {
     RAW_IEM_CLI: _iem_cli,
     RAW_KALSHI_WS: _kalshi_ws,
     RAW_KALSHI_REST: _kalshi_rest,
+    RAW_RAG: _rag,
     RAW_TWS: _tws,
     RAW_WEBHOOK: _webhook,
 }

@@ -17,6 +17,7 @@ from tapefold import (
     cli_portal,
     cli_proofs,
     cli_quality,
+    cli_rag,
     cli_rest,
     cli_sink,
     cli_standing,
@@ -79,6 +80,7 @@ app.add_typer(cli_quality.app, name="quality")
 app.add_typer(cli_webhook.app, name="webhook")
 run_app.command("webhook")(cli_webhook.receive)
 run_app.command("portal")(cli_portal.run)
+run_app.command("rag")(cli_rag.run)
 simulate_app.command("webhook")(cli_webhook.simulate)
 
 SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help=f"One of {', '.join(SOURCES)}.")]

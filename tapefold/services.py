@@ -11,11 +11,12 @@ from typing import Any
 
 import structlog
 
+from producers.backoff import Breaker
 from producers.beat import TapeClock, WallClock
 from producers.kalshi import socket
 from producers.kalshi.auth import Signer
 from producers.kalshi.rest.asker import Asker
-from producers.kalshi.rest.budget import Breaker, Budget, Caller
+from producers.kalshi.rest.budget import Budget, Caller
 from producers.kalshi.rest.door import Door
 from producers.kalshi.rest.markets import Markets
 from producers.metrics import OnMetric

@@ -67,6 +67,15 @@ class Settings(BaseSettings):
     rest_failure_threshold: int = Field(5, ge=0, description="failures in a row that open the breaker; 0 for never")
     rest_circuit_breaker_seconds: float = Field(60.0, ge=0, description="how long nothing is asked then")
 
+    prediction_enable: bool = Field(False, description="without it no predictor is asked")
+    rag_url: str | None = Field(None, description="where questions are posted, see README")
+    rag_api_key: SecretStr | None = Field(None, description="sent as a bearer token")
+    rag_seconds: float = Field(60.0, gt=0, description="between two rounds of questions")
+    rag_timeout_seconds: float = Field(30.0, gt=0, description="for an answer, between two pieces of it")
+    rag_failure_threshold: int = Field(5, ge=0, description="failures in a row that open the breaker; 0 for never")
+    rag_circuit_breaker_seconds: float = Field(60.0, ge=0, description="how long nobody is asked then")
+    rag_tape: str = Field("", description="TAPE_NS:WALL_NS:SPEED, the clock of a simulator; empty: the wall")
+
     iem_base_url: str = Field(iem.BASE_URL, description="of the Iowa Environmental Mesonet, or of its simulator")
     iem_stations: str = Field("", description="stations to record, separated by commas, such as KNYC,KMIA")
     iem_models: str = Field("GFS,MEX,NAM,NBS,NBE", description="of " + ", ".join(iem.MODELS))
@@ -113,6 +122,7 @@ class Settings(BaseSettings):
     web_portal_discovery_stale_seconds: float | None = Field(
         None, gt=0, description="silence of REST that is RED; without it twice DISCOVERY_SECONDS, at least 600"
     )
+    web_portal_rag_stale_seconds: float = Field(300.0, gt=0, description="RED: no prediction for so long")
     health_worker_stale_seconds: float = Field(60.0, gt=0, description="RED: a stage is behind and still for so long")
     tapefold_failpoint: str = Field("", description="PLACE:N[,...]: for tests, die at its N-th passing")
     tws_host: str = "127.0.0.1"
@@ -172,6 +182,7 @@ class Settings(BaseSettings):
             "iem": self.stations(),
             "tws": self.tws_symbols,
             "webhook": self.webhook_secret or self.webhook_secrets_file,
+            "rag": self.prediction_enable,
         }
         return tuple(name for name, configured in wanted.items() if configured)
 

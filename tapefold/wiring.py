@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -159,11 +160,13 @@ def partitions_of(log: KafkaLog) -> int:
 
 
 def metrics_to_log(service: str) -> OnMetric:
-    """What a producer tells of itself, as `metric=` lines."""
+    """What a producer tells of itself, as `metric=` lines; `total` counts those of one name, so that storms show."""
     logger = structlog.get_logger(service)
+    totals: Counter[str] = Counter()
 
     def on_metric(name: str, **fields: object) -> None:
-        logger.info("metric", metric=name, **fields)
+        totals[name] += 1
+        logger.info("metric", metric=name, total=totals[name], **fields)
 
     return on_metric
 

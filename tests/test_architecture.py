@@ -19,7 +19,7 @@ DOORS = {
     "clickhouse_connect": {"sinks/tables.py"},
     "confluent_kafka": {"topics/kafka.py", "topics/storer.py"},
     "faust": {"stream_processors/app.py", "stream_processors/transport.py"},
-    "httpx": {"producers/kalshi/rest/door.py", "producers/iem/door.py"},
+    "httpx": {"producers/kalshi/rest/door.py", "producers/iem/door.py", "producers/rag/door.py"},
     "ib_async": {"producers/tws/client.py"},
     "prometheus_client": {"producers/webhook/counts.py"},
     "pydantic_settings": {"tapefold/settings.py"},

@@ -16,6 +16,7 @@ RAW_KALSHI_WS = "raw.kalshi.ws"
 RAW_KALSHI_REST = "raw.kalshi.rest"
 RAW_TWS = "raw.tws"
 RAW_WEBHOOK = "raw.webhook"
+RAW_RAG = "raw.rag"
 RAW_IEM_MOS = "raw.iem.mos"
 RAW_IEM_CLI = "raw.iem.cli"
 FACT_MARKET = "fact.market"
@@ -27,6 +28,7 @@ FACT_FORECAST = "fact.forecast"
 FACT_CLIMATE = "fact.climate"
 FACT_BAR = "fact.bar"
 FACT_WEBHOOK = "fact.webhook"
+FACT_PREDICTION = "fact.prediction"
 FACT_POLICY = "fact.policy"
 FACT_ANNOTATION = "fact.annotation"
 BARS_1M = "bars.1m"
@@ -89,6 +91,15 @@ TOPICS: tuple[Topic, ...] = (
         "the frame's bytes as received: the body of one request; what was verified stands in headers (topics.webhook); for "
         "the kinds beat and coverage the JSON of topics.events",
         "Webhooks that were rightly signed, each once: the record's headers are the marker that finds its repeats.",
+    ),
+    Topic(
+        RAW_RAG,
+        "raw",
+        "producers.rag",
+        "series that was asked about (beats name their partition)",
+        "the frame's bytes as received: one answer of the predictor; what was asked stands in headers (topics.rag); for the "
+        "kind beat the JSON of topics.events",
+        "Every answer of the predictor, refusals among them, with its as-of time and the markets of the question.",
     ),
     Topic(
         RAW_IEM_MOS,
@@ -157,6 +168,14 @@ TOPICS: tuple[Topic, ...] = (
         "Every telling of every bar of TWS, what was fetched and what could not be, outages, errors.",
     ),
     Topic(FACT_WEBHOOK, "fact", "ingest", "provider and object id", "Webhook", "One event that a provider pushed."),
+    Topic(
+        FACT_PREDICTION,
+        "fact",
+        "ingest",
+        "join domain",
+        "PredictionRun | MarketPrediction",
+        "What a predictor was asked, and what it said of each market.",
+    ),
     Topic(
         FACT_POLICY,
         "fact",

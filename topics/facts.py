@@ -4,8 +4,9 @@ from topics.annotations import Annotation
 from topics.events import AnyKalshi, Beat
 from topics.kalshi_rest import AnyRest
 from topics.policies import Policy
+from topics.rag import AnyPrediction
 from topics.tws import AnyTwsFact
 from topics.weather import AnyWeather
 from topics.webhook import Webhook
 
-AnyFact = Annotation | AnyKalshi | AnyRest | AnyTwsFact | AnyWeather | Policy | Webhook | Beat
+AnyFact = Annotation | AnyKalshi | AnyPrediction | AnyRest | AnyTwsFact | AnyWeather | Policy | Webhook | Beat

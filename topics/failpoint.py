@@ -11,7 +11,7 @@ from topics.storer import Entry, OnStored, Place, Storer
 
 Hit = Callable[[str], None]
 
-APPENDING = ("ws", "rest", "iem", "tws", "ingest", "fold")
+APPENDING = ("ws", "rest", "iem", "tws", "rag", "ingest", "fold")
 _SINK = (
     "before_intent",
     "after_intent",

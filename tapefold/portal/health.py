@@ -27,6 +27,7 @@ _POSITIONS = """
 SELECT topic, toUnixTimestamp64Nano(min(first_at)), toUnixTimestamp64Nano(max(last_at))
 FROM tapefold_api.sink_positions GROUP BY topic
 """
+_PREDICTED = "SELECT toUnixTimestamp64Nano(max(known_at)) FROM tapefold_api.prediction_runs"
 _AUDITS = "SELECT audit, toUnixTimestamp64Nano(last_at), checked, findings, detail FROM tapefold_api.audits"
 
 
@@ -141,6 +142,10 @@ def _producers(settings: Settings, tables: Tables, now_ns: int) -> list[Card]:
     if settings.series() or told is not None:
         last = None if told is None else (told, False)
         cards.append(producer("kalshi.rest", bool(settings.series()), last, now_ns, settings.discovery_stale_s()))
+    if settings.prediction_enable:  # by its last run: one that is asked in vain still beats
+        ((run_ns,),) = tables.query_rows(_PREDICTED).rows
+        last = (run_ns, False) if run_ns else None
+        cards.append(producer("rag", True, last, now_ns, settings.web_portal_rag_stale_seconds))
     return cards
 
 

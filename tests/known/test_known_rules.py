@@ -19,6 +19,7 @@ from topics.facts import AnyFact
 from topics.kalshi_rest import BookPoll, Candle, Document, Event, MarketPoll, MarketTerms, Series, Settlement
 from topics.log import Record
 from topics.policies import Policy
+from topics.rag import MarketPrediction, PredictionRun
 from topics.tws import TwsBar, TwsError, TwsOutage, TwsUnit
 from topics.units import NS_PER_MINUTE, NS_PER_S
 from topics.weather import Climate, ClimateYear, Forecast, ForecastRun
@@ -240,6 +241,12 @@ CASES: dict[str, Case] = {
         {"clock": "tape"},
         {Webhook: when_its_tape_reached_it},
         lambda headers: headers["kind"] == "frame",
+    ),
+    "rag, live": Case(
+        catalog.RAW_RAG, {"clock": "wall"}, dict.fromkeys((PredictionRun, MarketPrediction), when_it_was_received)
+    ),
+    "rag, a simulator's tape": Case(
+        catalog.RAW_RAG, {"clock": "tape"}, dict.fromkeys((PredictionRun, MarketPrediction), when_its_tape_reached_it)
     ),
 }
 NOT_LEARNED: dict[type, str] = {

@@ -7,9 +7,10 @@ import random
 import time
 from pathlib import Path
 
+from producers.backoff import Breaker
 from producers.kalshi.auth import Signer
 from producers.kalshi.rest.asker import Asker
-from producers.kalshi.rest.budget import Breaker, Budget
+from producers.kalshi.rest.budget import Budget
 from producers.kalshi.rest.door import Door
 from producers.kalshi.rest.recorder import Recorder, Span
 from producers.publish import Publisher

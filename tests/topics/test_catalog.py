@@ -9,11 +9,12 @@ from sinks.layouts import LAYOUTS
 from sinks.rows import layout_of
 from stream_processors.ingest import WATERMARK_TOPICS
 from tapefold.wiring import topic_settings
-from topics import annotations, asof, catalog, events, kalshi_rest, policies, tws, weather, webhook
+from topics import annotations, asof, catalog, events, kalshi_rest, policies, rag, tws, weather, webhook
 from topics.catalog import (
     BY_NAME,
     FACT_ANNOTATION,
     FACT_BOOK,
+    FACT_PREDICTION,
     FACT_TICK,
     FACT_WEBHOOK,
     FOLD_TOPICS,
@@ -29,6 +30,7 @@ _WRITERS = {
     "producers.iem": "producers/iem",
     "producers.tws": "producers/tws",
     "producers.webhook": "producers/webhook",
+    "producers.rag": "producers/rag",
     "ingest": "stream_processors/ingest.py",
     "fold": "stream_processors",
     "tapefold.policies": "tapefold/policies.py",
@@ -56,7 +58,7 @@ def test_a_typed_value_names_types_that_exist(topic):
     if topic.group == "raw":
         assert topic.value.startswith("the frame's bytes as received")
     else:
-        modules = (annotations, asof, events, kalshi_rest, policies, tws, weather, webhook)
+        modules = (annotations, asof, events, kalshi_rest, policies, rag, tws, weather, webhook)
         assert all(any(hasattr(module, name) for module in modules) for name in topic.value.split(" | "))
 
 
@@ -90,10 +92,10 @@ def test_names_are_unique():
     assert [topic.name for topic in TOPICS] == list(BY_NAME)
 
 
-def test_the_fold_reads_all_facts_but_ticks_webhooks_and_annotations():
+def test_the_fold_reads_all_facts_but_ticks_webhooks_predictions_and_annotations():
     """They derive nothing: the sink takes them as they are."""
     facts = {topic.name for topic in TOPICS if topic.group == "fact"}
-    assert facts - {FACT_TICK, FACT_WEBHOOK, FACT_ANNOTATION} == set(FOLD_TOPICS)
+    assert facts - {FACT_TICK, FACT_WEBHOOK, FACT_PREDICTION, FACT_ANNOTATION} == set(FOLD_TOPICS)
     assert len(FOLD_TOPICS) == len(set(FOLD_TOPICS))
 
 

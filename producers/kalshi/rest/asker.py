@@ -4,8 +4,8 @@ import asyncio
 import random
 import time
 
-from producers.backoff import Backoff
-from producers.kalshi.rest.budget import Breaker, Budget, Lane
+from producers.backoff import Backoff, Breaker
+from producers.kalshi.rest.budget import Budget, Lane
 from producers.kalshi.rest.door import Answer, Door, NoAnswer
 from producers.kalshi.rest.pages import Listing, NotAListing
 from producers.metrics import OnMetric

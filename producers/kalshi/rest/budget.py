@@ -1,4 +1,4 @@
-"""How fast to ask, and when to stop asking for a while. Pure: the time is an argument, in seconds of a steady clock.
+"""How fast to ask. Pure: the time is an argument, in seconds of a steady clock.
 
 Source: Kalshi's rate limits since 2026-09-24, as read 2026-09-25: a bucket of tokens per account, most calls cost 10; 429
 comes without Retry-After and without a penalty. Unsigned calls draw on no bucket; their limit is not documented, and
@@ -44,35 +44,3 @@ class Budget:
             self._tokens -= COST
             return 0.0
         return (needed - self._tokens) / self._rate
-
-
-class Breaker:
-    """Opens after `threshold` failures in a row (0: never) for `open_s`; then one call may try, and decides.
-
-    opened: how often it has opened.
-    """
-
-    def __init__(self, threshold: int, open_s: float) -> None:
-        self.failures = 0
-        self.opened = 0
-        self._threshold = threshold
-        self._open_s = open_s
-        self._until_s: float | None = None
-
-    def wait_s(self, now_s: float) -> float:
-        """Seconds until a call may try; 0 when it may now."""
-        return 0.0 if self._until_s is None else max(0.0, self._until_s - now_s)
-
-    def succeeded(self) -> None:
-        """A call came through: closed."""
-        self.failures = 0
-        self._until_s = None
-
-    def failed(self, now_s: float) -> bool:
-        """Count a failure; returns whether that opened it (again)."""
-        self.failures += 1
-        if not self._threshold or self.failures < self._threshold:
-            return False
-        self.opened += 1
-        self._until_s = now_s + self._open_s
-        return True

@@ -8,7 +8,7 @@ discovery lists all of it.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from decimal import DecimalException
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -23,6 +23,7 @@ from producers.kalshi.rest.door import Answer
 from producers.kalshi.rest.plan import Checkpoint, Cutoff, Known
 from producers.metrics import OnMetric
 from producers.publish import Outgoing, Publisher
+from producers.together import first_of
 from topics import catalog, stations
 from topics.domains import WEATHER_SERIES
 from topics.errors import Unavailable
@@ -89,7 +90,7 @@ class Recorder:
         for series_ticker in self._series:
             if stations.is_weather(series_ticker):
                 stations.resolve(series_ticker, known=WEATHER_SERIES)
-        await _first_of(self._rounds(stop, discovery_s, backfill_s, until_done=until_done), self._beats())
+        await first_of(self._rounds(stop, discovery_s, backfill_s, until_done=until_done), self._beats())
         self._leave()
 
     async def _rounds(self, stop: asyncio.Event, discovery_s: float, backfill_s: float, *, until_done: bool) -> None:
@@ -100,10 +101,10 @@ class Recorder:
             await self._guarded("cleanup", self.clean)
             await self._guarded("backfill", self.backfill)
             return
-        await _first_of(
+        await first_of(
             self._every(stop, max(discovery_s, EDGE_CACHE_S), (self.discover, self.clean)),
             self._every(stop, max(backfill_s, EDGE_CACHE_S), (self.backfill,)),
-            _until(stop),
+            stop.wait(),
         )
 
     async def _beats(self) -> None:
@@ -348,23 +349,6 @@ class Recorder:
 
     def _now_s(self) -> int:
         return self._now_ns() // NS_PER_S
-
-
-async def _until(stop: asyncio.Event) -> None:
-    await stop.wait()
-
-
-async def _first_of(*loops: Coroutine[None, None, None]) -> None:
-    """Run all until one ends; raises what it raised, and lets the others go."""
-    tasks = [asyncio.create_task(loop) for loop in loops]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
 
 
 class _Markets(msgspec.Struct):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from producers.kalshi.rest.budget import COST, PARTS, SHARE, TOKENS_PER_S, Breaker, Budget
+from producers.backoff import Breaker
+from producers.kalshi.rest.budget import COST, PARTS, SHARE, TOKENS_PER_S, Budget
 
 
 def calls(budget, lane, from_s, to_s):

@@ -10,10 +10,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from producers.backoff import Breaker
 from producers.kalshi.auth import Signer, verify
 from producers.kalshi.rest import asker as asking
 from producers.kalshi.rest.asker import Asker
-from producers.kalshi.rest.budget import Breaker, Budget
+from producers.kalshi.rest.budget import Budget
 from producers.kalshi.rest.door import Door
 from producers.kalshi.rest.markets import Markets
 from topics.errors import Refused, Unavailable
