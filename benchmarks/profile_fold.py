@@ -14,7 +14,7 @@ from collections import defaultdict
 
 from workload import PARTITIONS, append
 
-from stream_processors.app import GC_THRESHOLDS
+from stream_processors.stages import GC_THRESHOLDS
 from stream_processors.ingest import WATERMARK_TOPICS
 from stream_processors.pipeline import Batch, States
 from topics.catalog import FACT_TRADE

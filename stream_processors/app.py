@@ -27,7 +27,7 @@ from stream_processors import transport
 from stream_processors.completeness import METRIC, Completeness
 from stream_processors.outputs import Output
 from stream_processors.rounds import Rounds
-from stream_processors.stages import Fold, Ingest, progress_key
+from stream_processors.stages import GC_THRESHOLDS, Fold, Ingest, progress_key
 from stream_processors.table import StateTable
 from topics.catalog import FOLD_TOPICS, RAW_TOPICS
 from topics.errors import Refused
@@ -40,7 +40,6 @@ FETCH_BYTES_MAX = 3 * 1024 * 1024  # of one partition at once, compressed
 SESSION_TIMEOUT_S = 10.0
 READ_AGAIN_AFTER_S = 5.0
 STUCK_AFTER_S = 60.0
-GC_THRESHOLDS = (5_000_000, 50, 100)  # batches make no cycles, so collections find little
 _REBALANCE_POLL_S = 0.02
 _LOCK_WAIT_S = 15.0  # a worker whose supervisor was killed needs some seconds to end
 

@@ -113,6 +113,7 @@ class Batch:
         for start in range(0, len(values), _STRETCH_RECORDS):
             stretch = slice(start, start + _STRETCH_RECORDS)
             trades: defaultdict[tuple[str, int], list[Trade]] = defaultdict(list)
+            lately: dict[str, tuple[int, int, Callable[[Trade], None]]] = {}  # market -> a minute's bounds, its group
             for offset, value in zip(offsets[stretch], values[stretch], strict=True):
                 try:
                     fact = decode_fact(value or b"")
@@ -120,7 +121,14 @@ class Batch:
                     self._undecodable(offset, value or b"", error)
                     continue
                 if type(fact) is Trade:
-                    trades[fact.market_ticker, fact.event_ns // NS_PER_MINUTE].append(fact)
+                    event_ns = fact.event_ns
+                    take = lately.get(fact.market_ticker)
+                    if take is None or not take[0] <= event_ns < take[1]:
+                        minute = event_ns // NS_PER_MINUTE
+                        group = trades[fact.market_ticker, minute]
+                        begin_ns = minute * NS_PER_MINUTE
+                        take = lately[fact.market_ticker] = (begin_ns, begin_ns + NS_PER_MINUTE, group.append)
+                    take[2](fact)
                 else:
                     others.append(fact)
                     places.append(offset)

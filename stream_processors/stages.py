@@ -15,6 +15,8 @@ from stream_processors.pipeline import Batch, States
 # drops frames it has seen, so it comes after all that depends on what it says; progress says that all is there.
 _STATE_ORDER = ("minute/", "market/", "asofday/", "asof/", "label/", "tws/", "watermark/", "books/", "progress/")
 
+GC_THRESHOLDS = (5_000_000, 50, 100)  # batches make no cycles, so collections find little
+
 Load = Callable[[int, str], bytes | None]
 """(partition number, key) -> the state that is stored there."""
 

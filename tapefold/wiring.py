@@ -34,7 +34,7 @@ from topics import catalog, domains
 from topics.errors import Refused, SettingsError, Unavailable
 from topics.failpoint import Hit
 from topics.failpoint import failpoints as make_failpoints
-from topics.kafka import RECORD_BYTES_MAX, KafkaLog
+from topics.kafka import AHEAD_KBYTES, RECORD_BYTES_MAX, KafkaLog
 from topics.policies import SHIPPED
 from topics.stations import symbol_stations
 
@@ -105,14 +105,17 @@ def configure_logging(settings: Settings, service: str) -> None:
     )
 
 
-def open_log(settings: Settings, state_dir: Path) -> KafkaLog:
-    """The log: the cluster of KAFKA_BOOTSTRAP, else the embedded broker that runs in the state folder."""
+def open_log(settings: Settings, state_dir: Path, *, ahead_kbytes: int = AHEAD_KBYTES) -> KafkaLog:
+    """The log: the cluster of KAFKA_BOOTSTRAP, else the embedded broker that runs in the state folder.
+
+    ahead_kbytes: see `KafkaLog`.
+    """
     if settings.kafka_bootstrap:
-        return KafkaLog(settings.kafka_bootstrap, settings.kafka_options())
+        return KafkaLog(settings.kafka_bootstrap, settings.kafka_options(), ahead_kbytes=ahead_kbytes)
     address = local_kafka.running(state_dir)
     if address is None:
         raise Unavailable("the broker", f"none runs in {state_dir}; start `tapefold up`, or set KAFKA_BOOTSTRAP")
-    return KafkaLog(address.bootstrap)
+    return KafkaLog(address.bootstrap, ahead_kbytes=ahead_kbytes)
 
 
 def open_tables(settings: Settings, state_dir: Path) -> Tables:

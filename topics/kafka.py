@@ -7,6 +7,7 @@ automatic reset. Settings follow librdkafka's CONFIGURATION.md (read 2026-11).
 import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import confluent_kafka
@@ -20,6 +21,7 @@ from topics.log import Identity, Record, Stretch, TopicPartition, Watermarks
 QUEUE_RECORDS_MAX = 100_000  # in flight and waiting; past it `append` waits, which slows the socket, not the truth
 QUEUE_KBYTES_MAX = 262_144
 RECORD_BYTES_MAX = 16 * 1024 * 1024  # a Kalshi frame may be 64 MiB by contract; none seen was over 100 KiB
+AHEAD_KBYTES = 65_536
 _ADMIN_TIMEOUT_S = 15.0
 _POLL_S = 0.05
 _LOOKS_MAX = 600  # of _POLL_S each
@@ -42,10 +44,16 @@ def refusal_of(error: confluent_kafka.KafkaException, value: bytes) -> BadRecord
 
 
 class KafkaLog:
-    """A Kafka cluster. `options`: librdkafka settings that every client shares (security), beside the address."""
+    """A Kafka cluster. `options`: librdkafka settings that every client shares (security), beside the address.
 
-    def __init__(self, bootstrap: str, options: Mapping[str, str] | None = None) -> None:
+    ahead_kbytes: what a reader fetches before it is asked for.
+    """
+
+    def __init__(
+        self, bootstrap: str, options: Mapping[str, str] | None = None, *, ahead_kbytes: int = AHEAD_KBYTES
+    ) -> None:
         self.bootstrap = bootstrap
+        self._ahead_kbytes = ahead_kbytes
         self._options: dict[str, str | int | float | bool] = {
             "bootstrap.servers": bootstrap,
             "log_level": 3,
@@ -192,7 +200,7 @@ class KafkaLog:
                 "enable.partition.eof": False,
                 "fetch.wait.max.ms": 50,
                 "fetch.message.max.bytes": 4 * 1024 * 1024,
-                "queued.max.messages.kbytes": 65_536,
+                "queued.max.messages.kbytes": self._ahead_kbytes,
                 "fetch.queue.backoff.ms": 20,  # once the queue is full; the default leaves it empty for most of 1 s
                 **(options or {}),
             }
@@ -302,8 +310,9 @@ class KafkaReader:
         bare: offsets and values alone, which are two thirds of the price.
         """
         parts: dict[TopicPartition, list[Any]] = {}
-        for message in self._consume(records_max, timeout_s):
-            parts.setdefault((message.topic(), message.partition()), []).append(message)
+        for number, run in groupby(self._consume(records_max, timeout_s), _GET.partition):
+            for topic, messages in _by_topic(list(run)):
+                parts.setdefault((topic, number), []).extend(messages)
         return [
             Stretch(
                 topic,
@@ -335,6 +344,14 @@ class KafkaReader:
 
 
 _GET: Any = Message  # the library types every field as optional; a message without error has them
+
+
+def _by_topic(messages: list[Any]) -> Iterable[tuple[str, list[Any]]]:
+    """Messages of one partition number, as they were fetched: most often all of one topic."""
+    topics = set(map(_GET.topic, messages))
+    if len(topics) == 1:
+        return ((topics.pop(), messages),)
+    return ((topic, list(run)) for topic, run in groupby(messages, _GET.topic))
 
 
 def _record(message: Any) -> Record:

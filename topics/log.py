@@ -220,10 +220,14 @@ def stretches_between(
     if not waiting:
         return
     still_s = 0.0
+    left = sum(ends[partition] - firsts[partition] for partition in waiting)
+    beyond = False  # the log goes on behind the ends
     reader = log.reader({partition: firsts[partition] for partition in waiting})
     try:
         while waiting:
-            came = reader.read_stretches(records_max, wait_s, bare=bare)
+            # Asked for more than is to come, the last read would wait all of its time.
+            wanted = records_max if beyond else min(records_max, left)
+            came = reader.read_stretches(wanted, wait_s, bare=bare)
             still_s = 0.0 if came else still_s + wait_s
             if still_s > _RANGE_STILL_S:
                 raise Unavailable("the log", f"expected records up to {dict(ends)}, none came; {sorted(waiting)} wait")
@@ -231,7 +235,10 @@ def stretches_between(
                 partition = (part.topic, part.partition)
                 if part.next_offset >= ends[partition]:
                     waiting.discard(partition)
-                if (cut := part.upto(ends[partition])).offsets:
+                cut = part.upto(ends[partition])
+                left -= len(cut.offsets)
+                beyond = beyond or len(cut.offsets) < len(part.offsets)
+                if cut.offsets:
                     yield cut
     finally:
         reader.close()

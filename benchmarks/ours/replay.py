@@ -16,18 +16,34 @@ from workload import PARTITIONS, Checksum
 
 from stream_processors.ingest import WATERMARK_TOPICS
 from stream_processors.replay import Part
-from tapefold import wiring
 from tapefold.replay.pace import Leg, cut_to_end, stretches
-from tapefold.replay.workers import fold
+from tapefold.replay.workers import AHEAD_KBYTES, fold, prefer_folding
 from topics.catalog import BARS_1M
 from topics.codec import decode_bar
 from topics.kafka import KafkaLog
 
 
+class _FromFirst(KafkaLog):
+    """A log whose readers ask for one record first, as the raw one does: both clocks begin with the first record."""
+
+    def reader(self, positions):
+        reader = super().reader(positions)
+        read = reader.read_stretches
+
+        def first(_, timeout_s, *, bare=False):
+            came = read(1, timeout_s, bare=bare)
+            if came:
+                reader.read_stretches = read
+            return came
+
+        reader.read_stretches = first
+        return reader
+
+
 def work(connection, bootstrap: str, own: tuple[int, ...]) -> None:
     """Fold the partitions `own` of the fact topics; sends when it began and ended, and what its bars add up to."""
-    wiring.prefer_throughput()  # as the command's workers do
-    log = KafkaLog(bootstrap)
+    prefer_folding()  # as the command's workers do
+    log = _FromFirst(bootstrap, ahead_kbytes=AHEAD_KBYTES)
     cut = {place: offsets for place, offsets in cut_to_end(log, WATERMARK_TOPICS).items() if place[1] in own}
     part = Part(own, PARTITIONS)
     last: dict[bytes, bytes] = {}

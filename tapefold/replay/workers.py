@@ -4,6 +4,7 @@ A worker is shown the raw log up to a cut of explicit offsets, beats included, a
 tables of a generation: a database of its own with the same tables.
 """
 
+import gc
 import multiprocessing
 import os
 import time
@@ -18,6 +19,7 @@ from msgspec import Struct, structs
 from sinks import rows
 from sinks.tables import Tables
 from stream_processors.replay import Part
+from stream_processors.stages import GC_THRESHOLDS
 from tapefold import wiring
 from tapefold.replay.pace import Leg, stretches
 from tapefold.settings import Settings
@@ -29,6 +31,7 @@ from topics.log import Record, Stretch
 FLUSH_ROWS_MAX = 50_000  # as the sink: one block of ClickHouse
 FLUSH_PACED_S = 1.0  # at a recorded pace rows can be queried so long after they were made
 WORKERS_MAX = 8
+AHEAD_KBYTES = 16_384  # what is folded next is still in the processor's cache, and less memory is touched for it
 
 
 class Counts(Struct):
@@ -127,10 +130,16 @@ def tasks(
     ]
 
 
-def _work(connection: Connection, task: Task) -> None:
+def prefer_folding() -> None:
+    """For a process that folds and does nothing else."""
     wiring.prefer_throughput()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+def _work(connection: Connection, task: Task) -> None:
+    prefer_folding()
     domains.override(stations.overrides(task.settings.station_overrides))  # as in every process of the live stack
-    log = wiring.open_log(task.settings, task.state_dir)
+    log = wiring.open_log(task.settings, task.state_dir, ahead_kbytes=AHEAD_KBYTES)
     tables = wiring.open_tables(task.settings, task.state_dir)
     part = Part(task.own, task.partitions)
     writer = _Writer(tables, task)

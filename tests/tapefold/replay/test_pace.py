@@ -9,7 +9,7 @@ from stream_processors.replay import Part
 from tapefold.replay import pace
 from tapefold.replay.pace import Leg
 from topics.catalog import FACT_TRADE, RAW_KALSHI_WS
-from topics.log import MemoryLog
+from topics.log import MemoryLog, MemoryReader
 from topics.units import NS_PER_S
 
 
@@ -43,6 +43,26 @@ def test_a_cut_is_read_exactly(log, speed):
     assert {partition: list(range(*offsets)) for partition, offsets in cut.items()} == places(
         pace.stretches(log, Leg(cut, speed))
     )
+
+
+def test_the_last_read_asks_for_no_more_than_is_to_come(log, monkeypatch):
+    """One that asks for more waits all of its time for it, at the end of each cut."""
+    asked = []
+    plain = MemoryReader.read_stretches
+
+    def counted(reader, records_max, timeout_s, **options):
+        asked.append(records_max)
+        return plain(reader, records_max, timeout_s, **options)
+
+    monkeypatch.setattr(MemoryReader, "read_stretches", counted)
+    monkeypatch.setattr(pace, "READ_RECORDS_MAX", 40)
+    whole = pace.cut_to_end(log, [RAW_KALSHI_WS])
+    total = sum(end for _, end in whole.values())
+    list(pace.stretches(log, Leg(whole)))
+    assert [40] * (total // 40) + [total % 40] == asked
+    asked.clear()
+    list(pace.stretches(log, Leg({place: (0, 3) for place in whole})))
+    assert {3 * len(whole), 40} == set(asked)  # the log goes on, so that no read waits
 
 
 def test_an_empty_cut_reads_nothing(log):
