@@ -16,6 +16,7 @@ MetricName = Literal[
     "rest.failed",  # a round was given up; the next one comes in its time
     "rest.incomplete",  # a final market's answers do not add up to its volume: asked for again
     "rest.refused",  # an answer says that asking again will not help
+    "rest.unresolved",  # the exchange names another station than the registry: nothing of it is fetched
     "rag.predictions",  # a run: markets asked about, predictions told, runs and failures so far
     "rag.retry",
     "rag.breaker",  # too many failures: nobody is asked a while

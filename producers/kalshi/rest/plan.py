@@ -7,6 +7,7 @@ after the log has confirmed it, so that a crash repeats a unit and never skips o
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Literal
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -56,9 +57,10 @@ class Cutoff(Struct):
 
 
 class Checkpoint(Struct):
-    """What survives a restart: all markets by ticker."""
+    """What survives a restart: all markets by ticker. kalshi_series_sync: how the last listing of each series ended."""
 
     markets: dict[str, Known] = {}
+    kalshi_series_sync: dict[str, Literal["done", "failed"]] = {}
 
 
 class _Market(Struct):

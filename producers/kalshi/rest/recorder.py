@@ -21,6 +21,7 @@ from producers.kalshi.rest import plan
 from producers.kalshi.rest.asker import Asker, Refusal
 from producers.kalshi.rest.door import Answer
 from producers.kalshi.rest.plan import Checkpoint, Cutoff, Known
+from producers.kalshi.rest.registry import Unresolved
 from producers.metrics import OnMetric
 from producers.publish import Outgoing, Publisher
 from producers.together import first_of
@@ -83,15 +84,22 @@ class Recorder:
         self._covers = Covers(SOURCE, publisher.conn, "listing")
         self._listed_ns: dict[str, int] = {}
         self._at_work: dict[object, int] = {}  # a unit -> when it began; its answers are not all appended yet
+        self._unresolved = Unresolved()
         self.checkpoint = _read(path)
 
     async def run(self, stop: asyncio.Event, *, discovery_s: float, backfill_s: float, until_done: bool) -> None:
-        """Until `stop`, or until all known markets are done. Raises StationUnresolved, Undelivered."""
+        """Until `stop`, or until all known markets are done. Raises Undelivered, and StationUnresolved.
+
+        A series that is not in the registry is refused before anything is asked. What the exchange says otherwise than
+        the registry is left out and told when it is seen; with `until_done` it is raised when all else is done.
+        """
         for series_ticker in self._series:
             if stations.is_weather(series_ticker):
                 stations.resolve(series_ticker, known=WEATHER_SERIES)
         await first_of(self._rounds(stop, discovery_s, backfill_s, until_done=until_done), self._beats())
         self._leave()
+        if until_done and self._unresolved.reasons:
+            raise stations.StationUnresolved("; ".join(self._unresolved.reasons.values()))
 
     async def _rounds(self, stop: asyncio.Event, discovery_s: float, backfill_s: float, *, until_done: bool) -> None:
         await self._guarded("discovery", self.discover)
@@ -148,25 +156,33 @@ class Recorder:
                 self._cutoff = plan.cutoff_of(answer.body)
             for series_ticker in self._series:
                 with self._refusals("discovery", series_ticker):
-                    await self._discover(series_ticker)
-                    whole.append(series_ticker)
+                    if await self._discover(series_ticker):
+                        whole.append(series_ticker)
         except Unavailable:
-            self._tell_coverage(whole, ended_by="gap")
+            self._discovered(whole)
             raise
+        self._discovered(whole)
+
+    def _discovered(self, whole: Sequence[str]) -> None:
         self._tell_coverage(whole, ended_by="gap")
+        self.checkpoint.kalshi_series_sync = {s: "done" if s in whole else "failed" for s in self._series}
         self._save()
 
-    async def _discover(self, series_ticker: str) -> None:
+    async def _discover(self, series_ticker: str) -> bool:
+        """Whether all of the series is listed; False where its settlement sources name another station."""
         now_s = self._now_s()
         answer = await self._asker.get(f"/series/{series_ticker}", "live")
         self._put([answer], series_ticker)
-        self._check_station(series_ticker, answer.body)
+        self._tell_unresolved(series_ticker, "listing", self._unresolved.series(series_ticker, answer.body))
+        if self._unresolved.concerns(series_ticker):
+            return False
         events = plan.events(series_ticker, now_s - plan.LOOK_BACK_S, limit=self._limit)
         self._put(await self._asker.listing(events, "live"), series_ticker)
         pages = await self._asker.listing(plan.current_markets(series_ticker, now_s, limit=self._limit), "live")
         new = self._take_markets(series_ticker, pages)
         known = [k for k in self.checkpoint.markets.values() if k.series_ticker == series_ticker]
         self._on_metric("rest.discovery", series=series_ticker, pages=len(pages), markets=len(known), new=len(new))
+        return True
 
     def _tell_coverage(self, whole: Iterable[str], *, ended_by: Literal["stop", "gap"]) -> None:
         """What this round listed is covered from here on; what it did not was covered until it was listed last."""
@@ -183,6 +199,8 @@ class Recorder:
         span = self._span
         assert span is not None
         for series_ticker in self._with_older_names():
+            if self._unresolved.concerns(series_ticker):
+                continue
             for listing in plan.past_markets(series_ticker, *span, limit=self._limit):
                 with self._refusals("history", series_ticker):
                     pages = await self._asker.listing(listing, "backfill")
@@ -197,6 +215,8 @@ class Recorder:
     async def backfill(self) -> None:
         """Trades of every market that is not done, its candles when it is final, its book while it is open."""
         for ticker in plan.due(self.checkpoint, self._now_s()):
+            if self._unresolved.concerns(self.checkpoint.markets[ticker].series_ticker):
+                continue
             with self._refusals("backfill", ticker):
                 await self._fill(ticker)
         plan.forget(self.checkpoint, self._now_s() - KEEP_DONE_S)
@@ -283,14 +303,18 @@ class Recorder:
             return await self._asker.get(f"/historical/markets/{ticker}", "live")
 
     def _take_markets(self, series_ticker: str, pages: Sequence[Answer], span: Span | None = None) -> list[str]:
-        """Note the markets of a whole listing, after its pages are on the log. Raises StationUnresolved."""
+        """Note the markets of a whole listing, after its pages are on the log."""
         self._put(pages, series_ticker)
         listed = [raw for page in pages for raw in msgspec.json.decode(page.body, type=_Markets).markets]
         raws = []
         for raw in listed:
             try:
-                raws += [raw] if plan.readable(raw) else []
-                self._check_rules(series_ticker, raw)
+                ticker, reason = self._unresolved.market(series_ticker, raw)
+                self._tell_unresolved(ticker, "trade", reason)
+                if self._unresolved.concerns(ticker):
+                    self.checkpoint.markets.pop(ticker, None)  # nothing more of it is asked for, by a later run neither
+                elif plan.readable(raw):
+                    raws.append(raw)
             except _FORMS as error:  # the others stand
                 self._tell_incomplete(series_ticker, "listing")
                 self._on_metric("rest.refused", round="markets", subject=series_ticker, detail=f"a market: {error}")
@@ -298,18 +322,11 @@ class Recorder:
             raws = [raw for raw in raws if plan.closing_within(raw, *span)]
         return plan.seen(self.checkpoint, series_ticker, raws)
 
-    def _check_station(self, series_ticker: str, body: bytes) -> None:
-        """Hold the registry against the exchange's own word. Raises StationUnresolved."""
-        if series_ticker in WEATHER_SERIES:
-            said = msgspec.json.decode(body, type=_SeriesAnswer).series
-            urls = tuple(source.url for source in said.settlement_sources or () if source.url)
-            stations.resolve(series_ticker, settlement_urls=urls, known=WEATHER_SERIES)
-
-    def _check_rules(self, series_ticker: str, market: msgspec.Raw) -> None:
-        """The same by a market's rules, before any trade of it is asked for. Raises StationUnresolved."""
-        if series_ticker in WEATHER_SERIES:
-            rules = msgspec.json.decode(market, type=_Ruled).rules_primary or ""
-            stations.resolve(series_ticker, rules=rules, known=WEATHER_SERIES)
+    def _tell_unresolved(self, subject: str, channel: Recorded, reason: str | None) -> None:
+        """What is not fetched, since it would stand under the wrong station, is a gap; the parser refuses the market."""
+        if reason is not None:
+            self._tell_incomplete(subject, channel)
+            self._on_metric("rest.unresolved", subject=subject, detail=reason)
 
     def _with_older_names(self) -> list[str]:
         older = [name for name, canonical in stations.RENAMED.items() if canonical in self._series]
@@ -355,24 +372,8 @@ class _Markets(msgspec.Struct):
     markets: list[msgspec.Raw]
 
 
-class _Ruled(msgspec.Struct):
-    rules_primary: str | None = None
-
-
 class _MarketAnswer(msgspec.Struct):
     market: msgspec.Raw
-
-
-class _Source(msgspec.Struct):
-    url: str | None = None
-
-
-class _Series(msgspec.Struct):
-    settlement_sources: list[_Source] | None = None
-
-
-class _SeriesAnswer(msgspec.Struct):
-    series: _Series
 
 
 def _read(path: Path) -> Checkpoint:

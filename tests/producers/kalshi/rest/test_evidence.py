@@ -82,28 +82,97 @@ def test_what_we_cannot_read_and_the_parser_can_is_a_named_gap(tmp_path):
     )
 
 
-@pytest.mark.parametrize("code", ["LGA", "NYC"])
-def test_rules_of_another_station_are_a_named_error_before_trades_are_fetched(tmp_path, code):
-    """The listing stands on the log as evidence; trades that would stand under the wrong station do not."""
+def renaming(subject, code):
+    """Answers in which the rules of one market, or the settlement source of one series, name another report."""
 
     def alter(path, body):
-        if "/markets?" not in path:
-            return body
         said = json.loads(body)
-        for market in said["markets"][-1:]:
-            market["rules_primary"] = f"the Climatological Report (CLI{code}) of the National Weather Service"
+        if path.startswith("/series/") and said.get("series", {}).get("ticker") == subject:
+            url = f"https://forecast.weather.gov/product.php?site=OKX&product=CLI&issuedby={code}"
+            said["series"]["settlement_sources"] = [{"name": "NWS", "url": url}]
+        for market in said.get("markets", []):
+            if market["ticker"] == subject:
+                market["rules_primary"] = f"the Climatological Report (CLI{code}) of the National Weather Service"
         return json.dumps(said).encode()
 
+    return altering(alter)
+
+
+@pytest.mark.parametrize("code", ["LGA", "NYC"])
+def test_a_market_of_another_station_is_left_out_and_the_others_go_on(tmp_path, code):
+    """Its listing stands on the log, the parser refuses it, a gap says that its trades are not there; told once."""
+    ticker = max(TRADED)
     bench = Bench(tmp_path)
-    bench.door = altering(alter)
+    bench.door = renaming(ticker, code)
     if code == "NYC":
         rehearse(tmp_path, bench)
-        assert bench.trades()
+        assert set(TRADED) == {trade.market_ticker for trade in bench.trades()}
         return
     with pytest.raises(StationUnresolved, match=r"series KXHIGHNY: .* the exchange says CLILGA"):
         rehearse(tmp_path, bench)
+    assert ticker.encode() not in bench.path.read_bytes(), "no later run asks for it"
+    assert set(TRADED) - {ticker} == {trade.market_ticker for trade in bench.trades()}
+    assert {"conflict"} == bench.refusals()
+    assert (ticker, "trade") in bench.gaps()
+    assert [ticker] == [fields["subject"] for fields in bench.said("rest.unresolved")]
+
+
+def test_a_series_of_another_station_stops_alone_before_anything_of_it_is_fetched(tmp_path):
+    """The other series is whole; the status of each stands in the checkpoint."""
+    bench = Bench(tmp_path)
+    bench.door = renaming("KXHIGHNY", "LGA")
+    asked = []
+
+    async def rounds(recorder):
+        for _ in range(2):
+            await recorder.discover()
+        await recorder.list_past()
+        await recorder.backfill()
+        asked.append(recorder.checkpoint.kalshi_series_sync)
+
+    rehearse(tmp_path, bench, series=("KXHIGHNY", "HIGHNY"), rounds=rounds)
+    assert [{"KXHIGHNY": "failed", "HIGHNY": "done"}] == asked
     assert [] == bench.trades()
-    assert any(b"CLILGA" in record.value for record in bench.records())
+    assert {("KXHIGHNY", "listing")} == bench.gaps()
+    assert ["KXHIGHNY"] == [fields["subject"] for fields in bench.said("rest.unresolved")]
+    assert {"HIGHNY"} == {subject for subject, *_ in coverage(bench)}
+
+
+def test_markets_that_were_known_wait_while_their_series_names_another_station(tmp_path):
+    """They were listed before it did."""
+    bench = Bench(tmp_path)
+    bench.door = renaming("none", "LGA")
+
+    async def rounds(recorder):
+        await recorder.discover()
+        await recorder.list_past()
+        bench.door.alter = renaming("KXHIGHNY", "LGA").alter
+        await recorder.discover()
+        await recorder.backfill()
+        assert [] == bench.trades()
+        bench.door.alter = staticmethod(lambda _, body: body)
+        await recorder.discover()
+        await recorder.backfill()
+
+    rehearse(tmp_path, bench, rounds=rounds)
+    assert set(TRADED) == {trade.market_ticker for trade in bench.trades()}
+
+
+def test_what_the_exchange_takes_back_is_fetched_again(tmp_path):
+    """A market whose rules name our station after all has its trades."""
+    ticker = max(TRADED)
+    bench = Bench(tmp_path)
+    bench.door = renaming(ticker, "LGA")
+
+    async def rounds(recorder):
+        await recorder.discover()
+        await recorder.list_past()
+        bench.door.alter = staticmethod(lambda _, body: body)
+        await recorder.list_past()
+        await recorder.backfill()
+
+    rehearse(tmp_path, bench, rounds=rounds)
+    assert set(TRADED) == {trade.market_ticker for trade in bench.trades()}
 
 
 def test_a_closed_market_without_its_market_ends_no_loop(tmp_path):
