@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from stream_processors.stages import GC_THRESHOLDS
 from stream_processors.pipeline import Batch, States
+from stream_processors.stages import GC_THRESHOLDS
 from topics.catalog import FACT_FORECAST, FACT_POLICY
 from topics.climate_day import ZONE_BY_STATION, from_iso
 from topics.codec import encode

@@ -14,9 +14,9 @@ from collections import defaultdict
 
 from workload import PARTITIONS, append
 
-from stream_processors.stages import GC_THRESHOLDS
 from stream_processors.ingest import WATERMARK_TOPICS
 from stream_processors.pipeline import Batch, States
+from stream_processors.stages import GC_THRESHOLDS
 from topics.catalog import FACT_TRADE
 from topics.log import MemoryLog, Record
 

@@ -61,7 +61,7 @@ def test_the_last_read_asks_for_no_more_than_is_to_come(log, monkeypatch):
     list(pace.stretches(log, Leg(whole)))
     assert [40] * (total // 40) + [total % 40] == asked
     asked.clear()
-    list(pace.stretches(log, Leg({place: (0, 3) for place in whole})))
+    list(pace.stretches(log, Leg(dict.fromkeys(whole, (0, 3)))))
     assert {3 * len(whole), 40} == set(asked)  # the log goes on, so that no read waits
 
 
