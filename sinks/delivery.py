@@ -12,9 +12,11 @@ from sinks.evolution import Compatible
 from sinks.generation import split
 from sinks.layouts import DEAD
 from sinks.ledger import Ledger
-from sinks.protocol import (
-    REFUSED_MAX,
-    TAKE_ANYTHING,
+from sinks.protocol import REFUSED_MAX, TAKE_ANYTHING
+from sinks.readback import Readback
+from sinks.rows import RAW_RECORDS, Built, build_stretches
+from sinks.sift import Place, refused_rows, sifted
+from sinks.steps import (
     Command,
     Done,
     Event,
@@ -29,9 +31,6 @@ from sinks.protocol import (
     WriteCommit,
     WriteIntent,
 )
-from sinks.readback import Readback
-from sinks.rows import RAW_RECORDS, Built, build_stretches
-from sinks.sift import Place, refused_rows, sifted
 from sinks.tables import StatementRefused, Tables
 from topics import catalog
 from topics.log import Identity, Log, Stretch, TopicPartition, Watermarks, read_ranges
@@ -146,6 +145,24 @@ class Delivery:
             for partition, position in before.positions.items()
         }
         return before._replace(positions=positions, number=number)
+
+    def strangers(self, positions: Mapping[TopicPartition, int]) -> list[PartitionStopped]:
+        """The partitions whose topic is not the one of the assignment any more: deleted, or made anew under its name.
+
+        Ids never come back. So what was read before this was asked is of the topic that the assignment has found, if that is
+        still the answer. Raises what the log raises.
+        """
+        there = {topic for topic, _ in positions} & self._log.partition_counts().keys()
+        now = self._log.identity(sorted(there))
+        stopped: list[PartitionStopped] = []
+        for (topic, number), at in sorted(positions.items()):
+            expected, was = self._identity.topic_ids[topic], now.topic_ids.get(topic, "no such topic")
+            if now.cluster != self._identity.cluster:
+                cluster = self._identity.cluster
+                stopped.append(PartitionStopped("cluster_id_mismatch", (topic, number), at, cluster, now.cluster))
+            elif was != expected:
+                stopped.append(PartitionStopped("topic_id_mismatch", (topic, number), at, expected, was))
+        return stopped
 
     def build(self, stretches: Iterable[Stretch], positions: Mapping[TopicPartition, int]) -> Batch:
         """The batch of these records; each share begins at the partition's position, so that commits make a chain.

@@ -4,7 +4,7 @@ A version outside the range stops its partition: a breaking change is nobody's t
 as it came, in the column `extra` of its row; no default ever stands in for a value.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -68,14 +68,41 @@ def version_of(headers: Sequence[tuple[str, bytes | None]]) -> str:
 
 
 def unknown_fields(event: Any, value: bytes) -> bytes | None:
-    """The JSON of the fields of `value` that the type of `event` does not have; None when there are none."""
+    """The JSON of the fields of `value` that the type of `event` does not have; None when there are none.
+
+    A field within another one is told under its path, such as `$.cause.note` or `$.reports[1].note`. Only a value that is not
+    what our own code writes is read a second time, and of it only what holds structs is taken apart.
+    """
     if encode(event) == value:  # what our own code writes: nothing else can be in it
         return None
-    kind: type[msgspec.Struct] = type(event)
-    known = _known(kind)
-    said = msgspec.json.decode(value, type=_Fields)
-    extra = {name: content for name, content in said.items() if name not in known}
+    extra = dict(_unknown(event, msgspec.Raw(value), ""))
     return msgspec.json.encode(extra) if extra else None
+
+
+def _unknown(known: Any, said: msgspec.Raw, path: str) -> Iterator[tuple[str, msgspec.Raw]]:
+    """The parts of `said` that `known`, which was decoded from it, has no place for. path: empty at the top."""
+    if isinstance(known, msgspec.Struct) and known.__struct_config__.array_like:
+        held = [getattr(known, name) for name in known.__struct_fields__]
+        for number, content in enumerate(msgspec.json.decode(said, type=list[msgspec.Raw])):
+            if number < len(held):
+                yield from _unknown(held[number], content, f"{path}[{number}]")
+            else:
+                yield f"{path}[{number}]", content
+    elif isinstance(known, msgspec.Struct):
+        names = _known(type(known))
+        for name, content in msgspec.json.decode(said, type=_Fields).items():
+            if name not in names:
+                yield (_path(path, name) if path else name), content
+            elif (attribute := names[name]) is not None:
+                yield from _unknown(getattr(known, attribute), content, _path(path or "$", name))
+    elif isinstance(known, list | tuple) and any(isinstance(each, msgspec.Struct) for each in known):
+        parts = msgspec.json.decode(said, type=list[msgspec.Raw])
+        for number, (each, content) in enumerate(zip(known, parts, strict=True)):
+            yield from _unknown(each, content, f"{path}[{number}]")
+
+
+def _path(path: str, name: str) -> str:
+    return f"{path}.{name}" if name.isidentifier() else f"{path}[{msgspec.json.encode(name).decode()}]"
 
 
 def extra_of(event: Any, unknown: bytes | None) -> bytes:
@@ -93,7 +120,8 @@ def extra_of(event: Any, unknown: bytes | None) -> bytes:
 
 
 @cache
-def _known(kind: type[msgspec.Struct]) -> frozenset[str]:
-    names = {field.encode_name for field in msgspec.structs.fields(kind)}
+def _known(kind: type[msgspec.Struct]) -> dict[str, str | None]:
+    """The names that the type has on the log, and the attributes that hold them; the tag is held by none."""
+    names: dict[str, str | None] = {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
     tag = kind.__struct_config__.tag_field
-    return frozenset(names if tag is None else names | {tag})
+    return names if tag is None else {**names, tag: None}

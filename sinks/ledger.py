@@ -8,7 +8,7 @@ from sinks import columns
 from sinks.assignment import Committed, Gap
 from sinks.batch import COMMITS, INTENTS, Round, Share, Tail, commit_rows, intent_rows
 from sinks.generation import LIVE
-from sinks.protocol import RoundSeen, WriteCommit
+from sinks.steps import RoundSeen, WriteCommit
 from sinks.tables import Tables
 from topics.log import Identity, TopicPartition
 

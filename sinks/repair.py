@@ -12,7 +12,8 @@ from sinks.batch import Share, token
 from sinks.delivery import Batch, Delivery
 from sinks.generation import placed
 from sinks.generations import read
-from sinks.protocol import REFUSED_MAX, Halted, Insert, RowsRefused, Sift, Verified, Verify
+from sinks.protocol import REFUSED_MAX, Halted
+from sinks.steps import Insert, RowsRefused, Sift, Verified, Verify
 from sinks.tables import Tables
 from topics.log import Log
 

@@ -5,6 +5,7 @@ held than these two. A store that is away is tried for ever while reading pauses
 errors end `run`. What a round must do is decided in `protocol`; here it is only done.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,10 +17,12 @@ import numpy as np
 from sinks.assignment import PartitionStopped
 from sinks.delivery import Assignment, Batch, Delivery, Logger
 from sinks.evolution import OUR_SCHEMA, Compatible
-from sinks.protocol import Command, Done, Event, Failed, Finished, Load, Sift, State, Wait, begin, step
+from sinks.protocol import State, begin, step
 from sinks.rows import CODE, Built
+from sinks.steps import Command, Done, Event, Failed, Finished, Load, Sift, Wait
 from sinks.tables import TOO_MANY_PARTS, StatementRefused, StoreUnavailable, Tables
 from topics import catalog
+from topics.errors import Unavailable
 from topics.failpoint import Hit, nothing
 from topics.log import Log, Reader, Stretch, TopicPartition, joined
 from topics.units import NS_PER_S
@@ -31,6 +34,7 @@ RETRY_FIRST_S = 0.2
 RETRY_MAX_S = 5.0
 _READ_ROWS_MAX = 5_000  # bounds how far one read overshoots BATCH_BYTES_MAX, and how long the other thread waits
 _READ_WAIT_S = 0.05
+_STRANGERS_S = 5.0  # between two looks at the topics' ids while nothing comes; what comes is looked at with its batch
 _IDLE_S = 0.1  # between two looks at `stop` while nothing comes
 _NOTHING = Batch((), Built({}, np.empty(0, np.uint64), {}, {}, {}))  # of one who only finishes what others began
 
@@ -78,6 +82,7 @@ class SinkWriter:
         self._committed: dict[TopicPartition, int] = {}
         self._compatible = compatible
         self._stopped: dict[TopicPartition, PartitionStopped] = {}
+        self._ask_at = 0.0  # monotonic seconds
         self._delivery = Delivery(
             log,
             tables,
@@ -132,7 +137,7 @@ class SinkWriter:
                     outcome = self._pump(assignment, pool, stop)
                 if outcome == "stopped":
                     return
-                before = assignment
+                before = self._going(assignment)
                 assignment = self._until_answered(lambda: self._delivery.refreshed(before), stop)  # noqa: B023
 
     def _begun(self, assignment: Assignment, batch: Batch = _NOTHING) -> tuple[State, Command]:
@@ -157,7 +162,10 @@ class SinkWriter:
             while not stop.is_set():
                 if delivered is not None and delivered.done() and delivered.result() != "committed":
                     return delivered.result()
-                if not (parts := self._taken(self._read_batch(reader, stop), positions)):
+                read = self._read_known(reader, positions, stop)
+                if read is None:
+                    return "beaten" if delivered is None or delivered.result() == "committed" else delivered.result()
+                if not (parts := self._taken(read, positions)):
                     continue
                 batch = self._delivery.build(parts, positions)
                 if delivered is not None and (outcome := delivered.result()) != "committed":
@@ -170,6 +178,51 @@ class SinkWriter:
         finally:
             reader.close()
 
+    def _read_known(
+        self, reader: Reader, positions: dict[TopicPartition, int], stop: threading.Event
+    ) -> list[Stretch] | None:
+        """The next records, which are surely of the topics that were assigned; None when one of them was made anew.
+
+        Raises PartitionStopped when no partition is left, Unavailable when the log fails.
+        """
+        try:
+            read = self._read_batch(reader, stop)
+        except Unavailable:  # as it does when offsets are not there any more
+            if self._strange(positions):
+                return None
+            raise
+        if not read:
+            if time.monotonic() < self._ask_at:
+                return read
+            with contextlib.suppress(Unavailable):  # nothing came, so nothing depends on the answer
+                return None if self._strange(positions) else read
+            return read
+        while not stop.is_set():
+            with contextlib.suppress(Unavailable):
+                return None if self._strange(positions) else read
+            stop.wait(RETRY_MAX_S)
+        return []
+
+    def _strange(self, positions: dict[TopicPartition, int]) -> bool:
+        """Whether partitions are to be stopped because their topic is another one; they are, and it is said."""
+        self._ask_at = time.monotonic() + _STRANGERS_S
+        going = {partition: at for partition, at in positions.items() if partition not in self._stopped}
+        stopped = self._delivery.strangers(going)
+        for error in stopped:
+            self._note_partition(error)
+        if len(stopped) == len(going) and stopped:
+            raise stopped[0]
+        return bool(stopped)
+
+    def _note_partition(self, error: PartitionStopped) -> None:
+        self._stopped[error.partition] = error
+        self._logger.warning("sink_partition_stopped", reason=error.reason, error=str(error))
+
+    def _going(self, assignment: Assignment) -> Assignment:
+        """Without the partitions that were stopped since."""
+        positions = {each: at for each, at in assignment.positions.items() if each not in self._stopped}
+        return assignment._replace(positions=positions)
+
     def _taken(self, parts: list[Stretch], positions: dict[TopicPartition, int]) -> list[Stretch]:
         """The records that may be taken; the partition of the first that may not goes no further.
 
@@ -178,8 +231,7 @@ class SinkWriter:
         going = [part for part in parts if (part.topic, part.partition) not in self._stopped]
         taken, stopped = self._compatible.checked(going)
         for error in stopped:
-            self._stopped[error.partition] = error
-            self._logger.warning("sink_partition_stopped", reason=error.reason, error=str(error))
+            self._note_partition(error)
         if stopped and not taken and not positions.keys() - self._stopped.keys():
             raise stopped[0]
         return taken

@@ -2,6 +2,7 @@ import json
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 from sink_rig import Running, chain, fill, writer
 
@@ -76,6 +77,46 @@ def test_what_our_own_code_writes_has_no_unknown_field(make: Any) -> None:
         value = make.record(TRADES, event).value
         assert unknown_fields(event, value) is None
         assert unknown_fields(event, json.dumps(json.loads(value), indent=1).encode()) is None
+
+
+def test_a_field_within_a_field_is_kept_under_its_path(make: Any) -> None:
+    """However deep, in objects and in lists; what is known beside it is not."""
+
+    class Inner(msgspec.Struct, omit_defaults=True):
+        note: str = ""
+
+    class Outer(msgspec.Struct):
+        one: Inner
+        many: list[Inner]
+        named: dict[str, int]
+        raw: msgspec.Raw
+
+    said = {
+        "one": {"note": "n", "new": {"a": [1.50]}},
+        "many": [{}, {"note": "m", "odd name": None}],
+        "named": {"x": 1},
+        "raw": {"any": 1},
+        "top": 7,
+    }
+    value = json.dumps(said).encode()
+    found = unknown_fields(msgspec.json.decode(value, type=Outer), value)
+    assert {"$.one.new": {"a": [1.5]}, '$.many[1]["odd name"]': None, "top": 7} == json.loads(found)
+    trade = make.trade()
+    more = json.loads(make.record(TRADES, trade).value)
+    more["cause"].append("why")
+    assert {"$.cause[4]": "why"} == json.loads(unknown_fields(trade, json.dumps(more).encode()))
+
+
+def test_a_field_within_a_field_reaches_the_row_and_the_count(tables: Tables, log: MemoryLog, make: Any) -> None:
+    """As one at the top does."""
+    cause = [*json.loads(make.record(TRADES, make.trade()).value)["cause"], {"shard": 3}]
+    append(log, make, "t1", version="1", extra={}, cause=cause)
+    with Running(writer(log, tables, topics=[TRADES])) as running:
+        running.drained()
+    assert 1 == running.sink.unknown_fields()
+    assert [('{"$.cause[4]":{"shard": 3}}',)] == [
+        tuple(row) for row in tables.query_rows("SELECT extra FROM tapefold_api.trades").rows
+    ]
 
 
 def test_a_breaking_version_stops_its_partition_and_no_other(tables: Tables, log: MemoryLog, make: Any) -> None:

@@ -24,9 +24,13 @@ class Changed(MemoryLog):
     topic_id = "id1"
     low = 0
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.strange: set[str] = set()  # made anew
+
     def identity(self, topics: Any) -> Identity:
         """The ids that the test sets."""
-        return Identity(self.cluster, dict.fromkeys(topics, self.topic_id))
+        return Identity(self.cluster, {each: "id2" if each in self.strange else self.topic_id for each in topics})
 
     def watermarks(self, topics: Any) -> dict[tuple[str, int], Watermarks]:
         """From the low watermark that the test sets."""
@@ -91,6 +95,34 @@ def test_a_log_that_is_not_the_one_of_the_commits_stops_the_writer(
     change(log)
     assert reason == stopped(log, tables).reason
     assert (4, 4) == bronze(tables)
+
+
+def test_a_topic_that_is_made_anew_under_a_live_writer_is_stopped(tables: Tables, log: Changed, make: Any) -> None:
+    """With the next batch, before a record of it is written, though its offsets follow on; other topics go on."""
+    trades = "fact.trade"
+    log.create({trades: {}}, 1)
+    journal = Journal()
+    with Running(writer(log, tables, journal, topics=[RAW, trades])) as running:
+        running.until(lambda: running.sink.positions().get((trades, 0)) == 0)
+        log.strange.add(RAW)
+        fill(log, 6, 100)
+        log.appender().append(trades, make.record(trades, make.trade()).value, partition=0)
+        running.until(lambda: running.sink.positions().get((trades, 0)) == 1)
+    assert ["sink_partition_stopped"] * 2 == [each for each in journal.events if "stopped" in each]
+    assert (4, 4) == bronze(tables)
+    assert "topic_id_mismatch" == stopped(log, tables).reason
+
+
+def test_a_topic_that_is_gone_or_anew_is_seen_while_nothing_comes(
+    tables: Tables, log: Changed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every few seconds; without a topic left the writer ends by name."""
+    monkeypatch.setattr("sinks.writer._STRANGERS_S", 0.3)
+    stop = threading.Event()
+    threading.Timer(1.0, log.strange.add, [RAW]).start()
+    threading.Timer(20.0, stop.set).start()
+    with pytest.raises(PartitionStopped, match=r"^topic_id_mismatch: .* was id2"):
+        writer(log, tables, topics=[RAW]).run(stop)
 
 
 def test_the_partitions_that_fit_go_on(tables: Tables, log: Changed) -> None:
