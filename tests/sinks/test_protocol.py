@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import sink_world
-from sink_world import FAULTS, simulate
+import sink_world_store
+from sink_world import simulate
+from sink_world_store import FAULTS
 
 from sinks import protocol
 from sinks.batch import Round, Share
@@ -102,12 +104,13 @@ def _no_versions_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _no_versions_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """The table has no version: of one identity the row that was inserted last stands."""
-    monkeypatch.setattr(sink_world, "latest", lambda rows: {sink_world.key_of(row): row for row in rows})
+    for module in (sink_world, sink_world_store):
+        monkeypatch.setattr(module, "latest", lambda rows: {sink_world.key_of(row): row for row in rows})
 
 
 def _no_insert_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who adopts takes another record's telling of the same fact for that of a row which the store refuses."""
-    monkeypatch.setattr(protocol, "TAKE_ANYTHING", frozenset(sink_world.FOLDED) | {sink_world.BRONZE})
+    monkeypatch.setattr(protocol, "TAKE_ANYTHING", frozenset(sink_world_store.PLACES))
 
 
 def _no_sift(monkeypatch: pytest.MonkeyPatch) -> None:
