@@ -19,17 +19,17 @@ WHERE tables.database = 'tapefold'
 """
 _VERSION = re.compile(r"ReplacingMergeTree\((\w+)\)")
 _NAME = re.compile(r"\w+")
-# GROUP BY takes NULL for equal to NULL, a join does not.
+# GROUP BY takes NULL for equal to NULL, a join does not; IN does where the setting `NULL_IN` says so.
+NULL_IN = " SETTINGS transform_null_in = 1"
 _LACKING = """
-WITH asked AS (SELECT KEYS, VERSION AS version FROM (SELECT *COMPUTED FROM wanted))
-SELECT count() FROM (
+WITH asked AS (SELECT KEYS, VERSION AS version FROM (SELECT *COMPUTED FROM WANTED))
+SELECT count() AS lacking FROM (
     SELECT KEYS FROM (
         SELECT KEYS, version, 1 AS is_asked FROM asked
         UNION ALL SELECT KEYS, VERSION AS version, 0 AS is_asked FROM PLACE WHERE (KEYS) IN (SELECT KEYS FROM asked)
     )
     GROUP BY KEYS HAVING max(is_asked) AND (min(is_asked) OR maxIf(version, NOT is_asked) < maxIf(version, is_asked))
 )
-SETTINGS transform_null_in = 1
 """
 
 
@@ -48,14 +48,18 @@ class Identity(NamedTuple):
     inputs: dict[str, str]
     computed: dict[str, str]
 
-    def sql(self, place: str) -> str:
-        """The query that counts the identities of `wanted` that `place` lacks, or has in an older version only."""
+    def sql(self, place: str, wanted: str) -> str:
+        """The query, to be asked with `NULL_IN`, that counts what `place` lacks of the identities in the table `wanted`.
+
+        An identity that is there in an older version only counts as lacking.
+        """
         computed = "".join(f", {expression} AS {name}" for name, expression in self.computed.items())
         return (
             _LACKING.replace("KEYS", ", ".join(self.keys))
             .replace("VERSION", self.version)
             .replace("COMPUTED", computed)
             .replace("PLACE", place)
+            .replace("WANTED", wanted)
         )
 
 

@@ -99,6 +99,13 @@ class Rows(NamedTuple):
     rows: Sequence[Sequence[Any]]
 
 
+class Beside(NamedTuple):
+    """A table that is sent with a query. kinds: ClickHouse's types of its columns."""
+
+    rows: pa.Table
+    kinds: Sequence[str]
+
+
 class Tables:
     """A ClickHouse store at `url` (http or https). Connects when first used, and again after an error.
 
@@ -144,18 +151,20 @@ class Tables:
         except ClickHouseError as error:
             raise self._failure(error) from error
 
-    def query_beside(self, sql: str, wanted: pa.Table, kinds: Sequence[str]) -> Rows:
-        """The answer to a query that may read `wanted` as a table of that name. kinds: ClickHouse's types of its columns.
+    def query_beside(self, sql: str, besides: Mapping[str, Beside]) -> Rows:
+        """The answer to a query that may read `besides` as tables of their names.
 
-        It travels beside the query, so its length is not bound by that of a statement.
+        They travel beside the query, so their length is not bound by that of a statement.
         """
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, wanted.schema) as stream:
-            stream.write_table(wanted)
-        named = [f"{name} {kind}" for name, kind in zip(wanted.column_names, kinds, strict=True)]
-        data = ExternalData(file_name="wanted", data=sink.getvalue().to_pybytes(), fmt="ArrowStream", structure=named)
+        data = ExternalData()
+        for name, (rows, kinds) in besides.items():
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, rows.schema) as stream:
+                stream.write_table(rows)
+            structure = [f"{column} {kind}" for column, kind in zip(rows.column_names, kinds, strict=True)]
+            data.add_file(file_name=name, data=sink.getvalue().to_pybytes(), fmt="ArrowStream", structure=structure)
         try:
-            result = self._connected().query(sql, external_data=data)
+            result = self._connected().query(sql, external_data=data if data.files else None)
         except ClickHouseError as error:
             raise self._failure(error) from error
         return Rows(tuple(result.column_names), result.result_rows)

@@ -55,6 +55,17 @@ def test_each_row_of_each_topic_is_lacking_until_it_is_there(tables: Tables, top
         assert set() == lacks(tables, rows)
 
 
+def test_each_place_is_answered_for_itself(tables: Tables) -> None:
+    """All places of a round are asked for in one query: what lacks in one must not show in another."""
+    rows = built(*(golden(topic)[0] for topic in (TRADES, BARS, "fact.tick", "books")))
+    names = list(rows.tables)
+    assert len(names) >= 5
+    for place, name in enumerate(names):
+        assert set(names[place:]) == lacks(tables, rows)
+        tables.insert_arrow(name, rows.tables[name], f"itself:{name}")
+    assert set() == lacks(tables, rows)
+
+
 def test_an_older_revision_does_not_stand_for_a_newer_one(tables: Tables, make: Any) -> None:
     """A newer one does stand for an older one: it is what a query shows."""
     of_rev = {rev: built(make.record(BARS, make.bar(rev=rev, volume_e4=rev * 10_000))) for rev in (1, 2, 3)}
