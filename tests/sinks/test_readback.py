@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 from sink_rig import FaultyTables, Running, killed_at, writer
 
@@ -64,6 +65,17 @@ def test_each_place_is_answered_for_itself(tables: Tables) -> None:
         assert set(names[place:]) == lacks(tables, rows)
         tables.insert_arrow(name, rows.tables[name], f"itself:{name}")
     assert set() == lacks(tables, rows)
+
+
+def test_rows_that_cannot_be_asked_for_lack_and_the_others_are_looked_for(tables: Tables) -> None:
+    """A text where the store takes a time: the whole question is refused, so it is asked place by place."""
+    rows = built(golden(TRADES)[0], golden(BARS)[0])
+    for name in ("trades", "bars_1m"):
+        tables.insert_arrow(name, rows.tables[name], name)
+    bars = rows.tables["bars_1m"]
+    times = pa.array(["once"] * len(bars), pa.string())
+    rows.tables["bars_1m"] = bars.set_column(bars.column_names.index("minute"), "minute", times)
+    assert {"bars_1m"} == lacks(tables, rows, "trades", "bars_1m")
 
 
 def test_an_older_revision_does_not_stand_for_a_newer_one(tables: Tables, make: Any) -> None:
