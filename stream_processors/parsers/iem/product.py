@@ -4,6 +4,7 @@ A product begins with its header (`CDUS41 KOKX 030616`, then `CLINYC`); several 
 """
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from stream_processors.parsers.iem.answer import Unfit, year_of
@@ -52,7 +53,9 @@ _STATIONS = {
     "COLD BAY": "PACD",
 }
 _PARTS = ("TEMPERATURE", "PRECIPITATION", "SNOWFALL", "DEGREE DAYS", "WIND", "SKY COVER")
-_COLUMNS = ("record", "record_years", "normal", "depart", "last")
+# The columns behind the time, as the line above the values names them; each office chooses its own.
+_COLUMNS = {"RECORD": "record", "YEAR": "record_years", "NORMAL": "normal", "DEPARTURE": "depart", "LAST": "last"}
+_COLUMN = re.compile("|".join(_COLUMNS))
 _EXTRA_CHARS_MAX = 20_000
 
 
@@ -148,12 +151,15 @@ def _section(head: re.Match[str], body: str) -> Row:
     day = datetime(int(head[4]), month, int(head[3]), tzinfo=UTC)
     row: Row = {"valid": day.strftime("%Y-%m-%d"), "name": head[1].strip()}
     part = ""
+    columns: list[re.Match[str]] = []
     lines = body.split("\n")
     for line in lines:
         text = line.strip()
+        if text.startswith("WEATHER ITEM"):
+            columns = [*_COLUMN.finditer(line)]
         part = next((name for name in _PARTS if text.startswith(name)), part)
         if part == "TEMPERATURE" and (item := _ITEM.match(line)) is not None:
-            _put_item(row, "high" if item[1] == "MAXIMUM" else "low", item)
+            _put_item(row, "high" if item[1] == "MAXIMUM" else "low", item, columns)
         elif part in {"PRECIPITATION", "SNOWFALL"} and (depth := _DEPTH.match(line)) is not None:
             row.setdefault("precip" if part == "PRECIPITATION" else "snow", depth[2])
         elif part == "SNOWFALL" and (depth := _SNOW_DEPTH.match(line)) is not None:
@@ -164,15 +170,32 @@ def _section(head: re.Match[str], body: str) -> Row:
     return row
 
 
-def _put_item(row: Row, name: str, item: re.Match[str]) -> None:
+def _put_item(row: Row, name: str, item: re.Match[str], columns: list[re.Match[str]]) -> None:
     if name in row:
         return  # the second MAXIMUM of a section is a normal
     row[name] = item[2]
     row[f"{name}_time"] = item[4]
-    rest = item[5].split()
-    if len(rest) == len(_COLUMNS):
-        row |= {f"{name}_{column}": cell for column, cell in zip(_COLUMNS, rest, strict=True)}
-        row[f"{name}_record"] = str(row[f"{name}_record"]).rstrip("R")
+    cells = [*re.finditer(r"\S+", item[5])]
+    for column, cell in _under(columns, cells, item.start(5)):
+        row[f"{name}_{_COLUMNS[column]}"] = cell.rstrip("R")
+
+
+def _under(columns: list[re.Match[str]], cells: list[re.Match[str]], at: int) -> Iterator[tuple[str, str]]:
+    """Cells by the column they stand in: as many as there are columns in their order, fewer by their place in the line.
+
+    A cell that stands under no column, or under one that has a cell, makes the whole line unsure: it stays in the text.
+    at: where the part of the line begins that holds the cells.
+    """
+    if len(cells) == len(columns):
+        yield from ((column[0], cell[0]) for column, cell in zip(columns, cells, strict=True))
+        return
+    above = [
+        [column[0] for column in columns if at + cell.start() < column.end() and column.start() < at + cell.end()]
+        for cell in cells
+    ]
+    names = [one[0] for one in above if len(one) == 1]
+    if len(names) == len(cells) == len(set(names)):
+        yield from ((name, cell[0]) for name, cell in zip(names, cells, strict=True))
 
 
 def _say_report(row: Row, body: str, local_at: datetime, zone_h: int) -> None:
