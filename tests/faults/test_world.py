@@ -1,5 +1,6 @@
 """A simulated day of all four upstreams through `tapefold up`: every fact once, every fault by name, no limit broken."""
 
+import bisect
 import contextlib
 import json
 import re
@@ -7,230 +8,33 @@ import time
 
 import pytest
 from stack import ask
+from world_faults import FAULTS, NAMES, SCENARIO, Played, unnamed
 from world_stack import MODELS, SECRET, SERIES, STATIONS, SYMBOLS, Started, World, listens
 
+from tapefold import wiring
 from tapefold.local.state import free_port
 from topics.units import NS_PER_HOUR, NS_PER_S
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-SPEED = 1_200.0
+SPEED, TWS_SPEED = 1_200.0, 30.0  # a one-shot of TWS takes 12 s to start on such a day
+PACED_NS = 1_773_086_460 * NS_PER_S  # 2026-03-09T20:01Z, when TWS says that it is asked too fast
 AT = "2026-03-07T09:30:00Z"
 AT_NS = 1_772_875_800 * NS_PER_S
 END_NS = AT_NS + 54 * NS_PER_HOUR
-FAULTS = """
-[[fault]]
-of = "kalshi.ws"
-kind = "drop"
-from = 2026-03-07T18:00:00Z
-to = 2026-03-07T18:01:00Z
-
-[[fault]]
-of = "kalshi.ws"
-kind = "duplicate"
-from = 2026-03-07T20:00:00Z
-to = 2026-03-07T22:00:00Z
-share = 0.5
-
-[[fault]]
-of = "kalshi.ws"
-kind = "cut"
-from = 2026-03-08T02:00:00Z
-to = 2026-03-08T03:00:00Z
-
-[[fault]]
-of = "kalshi.ws"
-kind = "stall"
-from = 2026-03-08T10:00:00Z
-to = 2026-03-08T10:01:00Z
-seconds = 8.0
-
-[[fault]]
-of = "kalshi.rest"
-kind = "503"
-from = 2026-03-07T22:00:00Z
-to = 2026-03-08T00:00:00Z
-
-[[fault]]
-of = "kalshi.rest"
-kind = "429"
-from = 2026-03-08T06:00:00Z
-to = 2026-03-08T08:00:00Z
-share = 0.5
-
-[[fault]]
-of = "kalshi.rest"
-kind = "truncate"
-from = 2026-03-08T09:00:00Z
-to = 2026-03-08T17:00:00Z
-share = 0.2
-
-[[fault]]
-of = "kalshi.rest"
-kind = "duplicate"
-from = 2026-03-08T09:00:00Z
-to = 2026-03-08T17:00:00Z
-share = 0.3
-
-[[fault]]
-of = "kalshi.rest"
-kind = "conflict"
-from = 2026-03-08T16:00:00Z
-to = 2026-03-08T23:00:00Z
-
-[[fault]]
-of = "kalshi.rest"
-kind = "skew"
-from = 2026-03-08T23:00:00Z
-to = 2026-03-09T04:00:00Z
-seconds = 600.0
-
-[[fault]]
-of = "kalshi.rest"
-kind = "empty"
-from = 2026-03-09T12:30:00Z
-to = 2026-03-09T15:30:00Z
-share = 0.3
-
-[[fault]]
-of = "iem"
-kind = "503"
-from = 2026-03-08T15:00:00Z
-to = 2026-03-08T16:00:00Z
-
-[[fault]]
-of = "iem"
-kind = "429"
-from = 2026-03-08T17:00:00Z
-to = 2026-03-08T18:00:00Z
-
-[[fault]]
-of = "iem"
-kind = "empty"
-from = 2026-03-07T18:00:00Z
-to = 2026-03-07T22:00:00Z
-share = 0.3
-
-[[fault]]
-of = "iem"
-kind = "error"
-from = 2026-03-08T09:00:00Z
-to = 2026-03-08T15:00:00Z
-share = 0.6
-
-[[fault]]
-of = "iem"
-kind = "truncate"
-from = 2026-03-08T04:00:00Z
-to = 2026-03-08T09:00:00Z
-share = 0.8
-
-[[fault]]
-of = "iem"
-kind = "late"
-from = 2026-03-08T00:00:00Z
-to = 2026-03-08T01:30:00Z
-
-[[fault]]
-of = "iem"
-kind = "missing"
-from = 2026-03-08T06:00:00Z
-to = 2026-03-08T07:30:00Z
-
-[[fault]]
-of = "iem"
-kind = "duplicate"
-from = 2026-03-07T12:00:00Z
-to = 2026-03-07T13:30:00Z
-
-[[fault]]
-of = "iem"
-kind = "conflict"
-from = 2026-03-07T18:00:00Z
-to = 2026-03-07T19:30:00Z
-
-[[fault]]
-of = "iem"
-kind = "correction"
-from = 2026-03-09T00:00:00Z
-to = 2026-03-10T00:00:00Z
-
-[[fault]]
-of = "tws"
-kind = "1101"
-from = 2026-03-09T20:25:00Z
-to = 2026-03-09T20:30:00Z
-
-[[fault]]
-of = "tws"
-kind = "pacing"
-from = 2026-03-09T20:05:00Z
-to = 2026-03-09T20:15:00Z
-
-[[fault]]
-of = "tws"
-kind = "silent"
-from = 2026-03-09T20:15:00Z
-to = 2026-03-09T20:20:00Z
-
-[[fault]]
-of = "webhook"
-kind = "wrong"
-from = 2026-03-08T12:00:00Z
-to = 2026-03-08T18:00:00Z
-share = 0.15
-
-[[fault]]
-of = "webhook"
-kind = "old"
-from = 2026-03-08T14:00:00Z
-to = 2026-03-08T20:00:00Z
-share = 0.15
-
-[[fault]]
-of = "webhook"
-kind = "duplicate"
-from = 2026-03-08T15:00:00Z
-to = 2026-03-08T20:00:00Z
-share = 0.3
-
-[[fault]]
-of = "webhook"
-kind = "conflict"
-from = 2026-03-08T15:00:00Z
-to = 2026-03-08T20:00:00Z
-share = 0.1
-
-[[fault]]
-of = "webhook"
-kind = "unreadable"
-from = 2026-03-08T15:00:00Z
-to = 2026-03-08T20:00:00Z
-share = 0.1
-
-[[fault]]
-of = "webhook"
-kind = "skew"
-from = 2026-03-08T16:00:00Z
-to = 2026-03-08T16:40:00Z
-seconds = -900.0
-
-[[fault]]
-of = "webhook"
-kind = "slow"
-from = 2026-03-08T12:00:00Z
-to = 2026-03-08T22:00:00Z
-count = 50
-"""
+DAYS_NS = 72 * NS_PER_HOUR
 DELIVERIES = 2_500
+HEARD = " UNION DISTINCT ".join(
+    f"SELECT toUnixTimestamp64Milli(event_at) AS ms FROM tapefold_api.{table} WHERE cause_topic = 'raw.kalshi.ws'"
+    for table in ("market_ticks", "trades", "books", "market_events")
+)
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
     """The whole of it, once; the tables may be asked afterwards."""
     folder = tmp_path_factory.mktemp("world")
-    (folder / "faults.toml").write_text(FAULTS)
-    world = World(folder / "faults.toml", pause_s=180.0)
+    world = World(SCENARIO, pause_s=180.0)
     with contextlib.ExitStack() as processes:
         started = lambda one: processes.enter_context(contextlib.closing(one))  # noqa: E731  # all end with the block
         return play(world, folder / "state", started)
@@ -240,9 +44,9 @@ def play(world, state_dir, started):
     """Four simulators, the stack, and what an operator does on such a day."""
     port = free_port(state_dir.parent)
     upstreams = {
-        "iem": started(world.iem(SPEED, AT)),
-        "tws": started(world.tws(60.0, "2026-03-09T19:15:00Z")),
         "kalshi": started(world.kalshi(SPEED, state_dir.parent, rest_limit="20")),
+        "iem": started(world.iem(SPEED, AT)),
+        "tws": started(world.tws(TWS_SPEED, "2026-03-09T19:15:00Z")),
     }
     environment = {
         **{name: value for one in upstreams.values() for name, value in one.variables().items()},
@@ -255,7 +59,8 @@ def play(world, state_dir, started):
     stack = started(Started("up", "--state-dir", str(state_dir), **environment))
     listens(port)
     sender = started(world.webhooks(port, DELIVERIES, SPEED, "2026-03-08T12:00:00Z"))
-    time.sleep(max(0.0, begun_s + 52 - time.monotonic()))  # 20:07 by the simulated TWS
+    at_ns, begun_ns, _ = map(float, environment["TWS_TAPE"].split(":"))
+    time.sleep(max(0.0, (begun_ns + (PACED_NS - at_ns) / TWS_SPEED - wiring.now_ns()) / NS_PER_S))
     tws = ("run", "tws", "--state-dir", str(state_dir))
     mine = {**environment, "TWS_CLIENT_ID": "18"}
     shots = [Started(*tws, *flags, **mine).done(120) for flags in (("--date", "2026-03-09"), *[("--backfill",)] * 2)]
@@ -263,7 +68,7 @@ def play(world, state_dir, started):
     time.sleep(max(0.0, begun_s + (END_NS - AT_NS) / NS_PER_S / SPEED + 40 - time.monotonic()))
     stack.close()
     said = {name: "\n".join(one.closed().said) for name, one in upstreams.items()}
-    return world, state_dir, said | {"shots": "\n".join(shots)}, sent
+    return Played(world, state_dir, said | {"shots": "\n".join(shots)}, sent)
 
 
 def test_every_trade_contract_outcome_and_candle_stands_once(played):
@@ -287,39 +92,62 @@ def test_every_trade_contract_outcome_and_candle_stands_once(played):
 
 
 def test_what_the_socket_lost_lies_in_its_gaps(played):
-    """Tickers come by the socket alone: those that are not there were sent while nobody could hear."""
+    """Tickers come by the socket alone. Each that is not there was sent after a gap of its market, ahead of what came next.
+
+    The clock of a recording is the latest time that it has shown: a gap begins there, and ends with the next frame.
+    """
     world, state_dir, _, _ = played
     made = {(m["market_ticker"], m["ts_ms"]) for m in world.frames("ticker")}
     found = ask(state_dir, "SELECT market_ticker, toUnixTimestamp64Milli(event_at) FROM tapefold_api.market_ticks")
     assert len(found) == len(set(found))
     assert set(found) <= made
-    kinds = dict(ask(state_dir, "SELECT kind, count() FROM tapefold_api.gaps GROUP BY kind"))
-    assert {"seq_hole", "disconnect", "stall"} <= set(kinds)
     lost = made - set(found)
     assert 0 < len(lost) < len(made) // 3
+    heard = sorted(ms for (ms,) in ask(state_dir, HEARD))
+    gaps = ask(
+        state_dir,
+        "SELECT market_ticker, toUnixTimestamp64Milli(noticed_at) FROM tapefold_api.gaps WHERE channel = 'ticker'",
+    )
+    holes = {(ticker, ms, heard[bisect.bisect_right(heard, ms)]) for ticker, ms in gaps if ms < heard[-1]}
+    unnamed_ = [
+        (t, ms) for t, ms in lost if not any(t == of and from_ms <= ms <= to_ms for of, from_ms, to_ms in holes)
+    ]
+    assert [] == unnamed_
+
+
+def test_every_scripted_fault_is_told_by_name(played):
+    """Each kind of the scenario has a name, and each fault is told by it within its time."""
+    assert {(fault.of, fault.kind) for fault in FAULTS} == set(NAMES)
+    assert [] == [words for fault in FAULTS if (words := unnamed(played, fault)) is not None]
+
+
+def forecasts(world, from_ns, to_ns):
+    """What the made-up archive has of the runs of some time, as rows of the table."""
+    runs = [
+        run for station in STATIONS for model in MODELS for run in world.weather.runs(station, model, from_ns, to_ns)
+    ]
+    return {(run.station, run.model, r["runtime"], r["ftime"], r["tmp"]) for run in runs for r in run.rows}
+
+
+def reports_of(world, from_ns, to_ns):
+    """The names of the reports that are issued in some time."""
+    return {one.name for station in STATIONS for one in world.weather.products(station, from_ns, to_ns)}
 
 
 def test_every_forecast_and_report_stands_once_and_every_flaw_has_its_name(played):
     """Rows of all runs of the span, corrections beside what they corrected; runs that never came are absent by name."""
     world, state_dir, _, _ = played
-    made, rows = set(), 0
-    for station in STATIONS:
-        for model in MODELS:
-            for run in world.weather.runs(station, model, AT_NS, END_NS - 14 * NS_PER_HOUR):
-                made |= {(station, model, r["runtime"], r["ftime"], r["tmp"]) for r in run.rows}
+    made = forecasts(world, AT_NS, END_NS - 14 * NS_PER_HOUR)
     told = ask(
         state_dir,
         "SELECT station, model, formatDateTime(run_at, '%Y-%m-%d %H:%i:%S'),"
         " formatDateTime(event_at, '%Y-%m-%d %H:%i:%S'), tmp_f FROM tapefold_api.forecasts",
     )
-    rows = len(told)
-    assert rows == len(set(told))
-    assert made <= set(told)
-    products = {
-        one.name for station in STATIONS for one in world.weather.products(station, AT_NS, END_NS - NS_PER_HOUR)
-    }
+    assert len(told) == len(set(told))
+    assert made <= set(told) <= forecasts(world, AT_NS - 40 * NS_PER_HOUR, END_NS + 24 * NS_PER_HOUR)
+    products = reports_of(world, AT_NS, END_NS - NS_PER_HOUR)
     reports = ask(state_dir, "SELECT product, count() FROM tapefold_api.climate GROUP BY product")
-    assert products <= {name for name, _ in reports}
+    assert products <= {name for name, _ in reports} <= reports_of(world, AT_NS - DAYS_NS, END_NS + DAYS_NS)
     assert {1} == {count for _, count in reports}
     assert any(name.endswith("-CCA") for name in products)
     reasons = {row[0] for row in ask(state_dir, "SELECT DISTINCT reason FROM tapefold_api.forecast_runs")}
