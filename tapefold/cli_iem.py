@@ -23,7 +23,7 @@ Chance = Annotated[float, typer.Option(help="Chance of each, from 0 to 1.")]
 _DAY = "%Y-%m-%d"
 
 
-def run(
+def run(  # noqa: PLR0917  # each is a flag
     since: Annotated[
         datetime | None, typer.Option("--from", formats=[_DAY], help="First UTC day of history; without it, live only.")
     ] = None,
@@ -32,6 +32,7 @@ def run(
     ] = None,
     live: Annotated[bool, typer.Option(help="Watch for new runs and reports.")] = True,
     until_done: Annotated[bool, typer.Option("--until-done", help="End when history is over.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Ask for history that earlier runs completed, too.")] = False,
     state_dir: StateDir = DEFAULT_STATE_DIR,
 ) -> None:
     """Record forecasts and climate reports of IEM (IEM_STATIONS, IEM_MODELS), live and of the past."""
@@ -43,7 +44,7 @@ def run(
             raise typer.BadParameter(f"expected a day not before --from, was {until}", param_hint="--to")
         span_ns = (_ns(since), end_ns)
     folder = begin.state_dir(state_dir, settings)
-    services_iem.run_iem(settings, folder, span_ns=span_ns, live=live, until_done=until_done)
+    services_iem.run_iem(settings, folder, span_ns=span_ns, live=live, until_done=until_done, again=again)
 
 
 def availability(

@@ -9,7 +9,9 @@ from typing import Any
 import structlog
 
 from producers.backoff import Backoff
+from producers.iem import checkpoint
 from producers.iem import history as past
+from producers.iem.done import Done
 from producers.iem.door import Door
 from producers.iem.history import History, Lags
 from producers.iem.live import Live
@@ -31,15 +33,20 @@ _LAGS = (
 
 
 def run_iem(
-    settings: Settings, state_dir: Path, *, span_ns: tuple[int, int] | None, live: bool, until_done: bool
+    settings: Settings, state_dir: Path, *, span_ns: tuple[int, int] | None, live: bool, until_done: bool, again: bool
 ) -> None:
-    """Ask until SIGTERM, or until history is over. span_ns: the history to ask for, None for none."""
+    """Ask until SIGTERM, or until history is over. span_ns: the history to ask for, None for none.
+
+    again: what earlier runs completed, too.
+    """
     stations, models = settings.stations(), settings.models()
     if not stations:
         raise SettingsError("IEM_STATIONS: expected at least one station such as KNYC, was empty")
     log = wiring.open_log(settings, state_dir)
     clock = tape.clock_of(settings.iem_tape, "IEM_TAPE")
     units = [] if span_ns is None else [*past.windows(stations, models, *span_ns), *past.years(stations, *span_ns)]
+    noted_in = state_dir / "iem" / f"history.{clock.name}.json"
+    noted = Done() if again else checkpoint.read(noted_in, settings.iem_base_url)
     parts = Parts(
         live=Live(
             stations,
@@ -50,7 +57,12 @@ def run_iem(
         )
         if live
         else None,
-        history=History(units, base_url=settings.iem_base_url, lags=_measured(settings, state_dir) if units else {}),
+        history=History(
+            units,
+            base_url=settings.iem_base_url,
+            lags=_measured(settings, state_dir) if units else {},
+            noted=noted,
+        ),
         turns=Turns(settings.iem_history_share),
         throttle=Throttle(
             state_dir / "iem" / f"throttle.{clock.name}", int(settings.iem_min_interval_seconds * NS_PER_S)
@@ -63,6 +75,7 @@ def run_iem(
         ),
         clock=clock,
         base_url=settings.iem_base_url,
+        checkpoint=noted_in,
     )
     checked = stations if settings.iem_check_stations else ()
     appender = with_failpoints(log.appender(), "iem", wiring.failpoints(settings))

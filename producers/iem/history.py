@@ -2,7 +2,7 @@
 
 A unit is over when its answer is data and has an end. One that lacks runs which the calendar promises is asked for again
 behind the others: an empty 200 may be a mistake. What is still missing then is missing, and the parser names it. A unit
-that fails is asked for again, too, and given up, by name, after `ATTEMPTS_MAX`.
+that fails is asked for again, too, and given up, by name, after `ATTEMPTS_MAX`. What an earlier run completed is not asked for.
 """
 
 from collections import deque
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from producers.iem import ask
 from producers.iem.ask import Ask
+from producers.iem.done import Done
 from producers.iem.live import outgoing
 from producers.iem.look import Reply, outcome, runs
 from producers.publish import Outgoing
@@ -25,18 +26,29 @@ Lags = Mapping[tuple[str, int], int]  # (model, cycle in UTC hours) -> measured 
 
 
 class Progress(NamedTuple):
-    """How far history is. failed: units that were given up, named by their URL's path and parameters."""
+    """How far history is. failed: units that were given up, named by their URL's path and parameters.
+
+    skipped: units that an earlier run completed.
+    """
 
     done: int
     left: int
     failed: tuple[Ask, ...]
+    skipped: int
 
 
 class History:
-    """Units in order. lags: measured ones, stamped on the answers; a model without takes the shipped table's."""
+    """Units in order. lags: measured ones, stamped on the answers; a model without takes the shipped table's.
 
-    def __init__(self, units: Iterable[Ask], *, base_url: str, lags: Lags) -> None:
-        self._waiting = deque((unit, 0) for unit in units)
+    noted: what is completed, by earlier runs and by this one.
+    """
+
+    def __init__(self, units: Iterable[Ask], *, base_url: str, lags: Lags, noted: Done | None = None) -> None:
+        self.noted = Done() if noted is None else noted
+        asked = list(units)
+        self._waiting = deque((unit, 0) for unit in asked if not self.noted.covers(unit))
+        self._skipped = len(asked) - len(self._waiting)
+        self._over: Ask | None = None
         self._base_url = base_url
         self._lags = lags
         self._done = 0
@@ -49,6 +61,7 @@ class History:
     def answered(self, reply: Reply, now_ns: int) -> Outgoing:
         """Take the answer to `next`; every answer is appended: it says what was learnt, or why nothing was."""
         unit, attempts = self._waiting.popleft()
+        self._over = None
         said = outcome(reply, unit.kind)
         again = ATTEMPTS_MAX if said in {"busy", "cut"} else LACKING_MAX if _lacks(unit, reply) else 0
         if attempts + 1 < again:
@@ -57,13 +70,22 @@ class History:
             self._failed.append(unit)
         else:
             self._done += 1
+            self._over = unit
         lag_ns = self._lag_ns(unit)
         more = () if lag_ns is None else ((H_LAG_NS, b"%d" % lag_ns),)
         return outgoing(unit, reply, self._base_url, now_ns, seen="archive", more=more)
 
+    def confirmed(self, asked_ns: int) -> bool:
+        """The log has the latest answer, which was asked for at `asked_ns`: whether there is more to note."""
+        if self._over is None:
+            return False
+        self.noted.add(self._over, asked_ns)
+        self._over = None
+        return True
+
     def progress(self) -> Progress:
         """How far it is."""
-        return Progress(self._done, len(self._waiting), tuple(self._failed))
+        return Progress(self._done, len(self._waiting), tuple(self._failed), self._skipped)
 
     def _lag_ns(self, unit: Ask) -> int | None:
         """The greatest measured lag of the cycles in the unit: one answer has one lag, and early is a lie."""

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from producers.backoff import Backoff
 from producers.beat import Beater
-from producers.iem import network
+from producers.iem import checkpoint, network
 from producers.iem.ask import Ask
 from producers.iem.clock import Clock
 from producers.iem.history import History
@@ -40,7 +41,10 @@ class Gets(Protocol):
 
 
 class Parts(NamedTuple):
-    """What one producer asks and by which rules. live: None asks of history only. base_url: of the upstream."""
+    """What one producer asks and by which rules. live: None asks of history only. base_url: of the upstream.
+
+    checkpoint: the file in which history notes what is done.
+    """
 
     live: Live | None
     history: History
@@ -49,6 +53,7 @@ class Parts(NamedTuple):
     backoff: Backoff
     clock: Clock
     base_url: str
+    checkpoint: Path
 
 
 class Poller:
@@ -162,19 +167,30 @@ class Poller:
             self._on_metric("iem.backoff", failures=backoff.failures, pause_s=round(pause_s, 3), status=reply.status)
         else:
             backoff.failures = 0
-        if out is not None:
-            self._put(asked, out)
+        stands = out is None or self._put(asked, out)
         if of_history:
-            done, left, failed = self._parts.history.progress()
-            self._on_metric("iem.history", done=done, left=left, failed=len(failed))
+            self._note(began_ns, stands=stands)
 
-    def _put(self, asked: Ask, out: Outgoing) -> None:
+    def _note(self, asked_ns: int, *, stands: bool) -> None:
+        """Note the unit, behind its answer: a crash in between repeats it, and none is skipped."""
+        history = self._parts.history
+        self._appender.flush(_FLUSH_S)
+        if stands and history.confirmed(asked_ns):
+            checkpoint.save(self._parts.checkpoint, history.noted, self._parts.base_url)
+        done, left, failed, skipped = history.progress()
+        self._on_metric("iem.history", done=done, left=left, failed=len(failed), skipped=skipped)
+
+    def _put(self, asked: Ask, out: Outgoing) -> bool:
+        """Append; whether the answer stands there."""
+        stands = True
         try:
             self._out[asked.topic].put(out)
         except BadRecord as error:  # more bytes than the log takes: nothing of the answer is there, and that is said
             self._out[asked.topic].put(out._replace(value=b""))
             self._on_metric("iem.answer", kind=asked.kind, station=asked.station, problem=str(error))
+            stands = False
         self._out[asked.topic].poll()
+        return stands
 
     def _beat(self) -> None:
         now_ns = self._parts.clock.now_ns()

@@ -1,8 +1,11 @@
 """Recorders that end by themselves die at every place that they name: what they tell in the end is what was there."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -89,6 +92,32 @@ def facts(log, topics):
             if told["type"] not in {"beat", "coverage"}:  # they say when this very process listened
                 found.add(msgspec.json.encode({key: told[key] for key in told.keys() - of_the_telling}, order="sorted"))
     return found
+
+
+def killed_in_history(folder):
+    """Facts of `run iem` that SIGKILL ended when its checkpoint had one window, and of the run after it; what that said."""
+    with LocalKafka(folder) as kafka, simulated(*SIMULATORS["iem"], last=LAST_VARIABLE["iem"]) as variables:
+        log = KafkaLog(kafka.address.bootstrap)
+        create_topics(log)
+        slow = {**SETTINGS["iem"], "IEM_MIN_INTERVAL_SECONDS": "0.5"}
+        environment = {**os.environ, **variables, **slow, "KAFKA_BOOTSTRAP": kafka.address.bootstrap}
+        command = [sys.executable, "-m", "tapefold", *COMMANDS["iem"], "--state-dir", str(folder)]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+            until_s = time.monotonic() + 60
+            while not (noted := [*folder.glob("iem/history.*.json")]) and time.monotonic() < until_s:
+                time.sleep(0.02)
+            process.kill()
+        assert (-signal.SIGKILL, 1) == (process.returncode, len(noted))
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+        return facts(log, TOPICS["iem"]), done.stdout + done.stderr
+
+
+def test_history_that_is_killed_goes_on_where_it_stopped(undisturbed, tmp_path):
+    """Nothing is skipped, and what was noted is not asked for again."""
+    found, said = killed_in_history(tmp_path)
+    assert undisturbed["iem"] == found
+    skipped = [int(number) for number in re.findall(r'"?skipped"?[=:] ?(\d+)', said)]
+    assert set(skipped) & {1, 2, 3}, said
 
 
 @pytest.fixture(scope="module")

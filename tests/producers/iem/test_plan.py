@@ -227,7 +227,7 @@ def test_history_comes_back_to_what_failed_behind_the_others():
         out = past.answered(Reply(503 if unit is units[0] else 200, all_runs(unit)), RUN)
         assert b"archive" == said(out)["seen"]
     assert Counter({units[0]: ATTEMPTS_MAX, units[1]: 1, units[2]: 1}) == Counter(asked)
-    assert (2, 0, (units[0],)) == past.progress()
+    assert (2, 0, (units[0],), 0) == past.progress()
 
 
 def test_history_asks_again_where_the_calendar_promises_more():
