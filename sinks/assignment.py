@@ -22,8 +22,10 @@ _REMEDY: dict[StopReason, str] = {
     "cluster_id_mismatch": "set KAFKA_BOOTSTRAP to the first cluster, or CLICKHOUSE_URL to a store of this cluster's own",
     "topic_id_mismatch": "restore the topic, or set CLICKHOUSE_URL to a store for the new one; its offsets begin anew",
     "offset_below_low_watermark": "restore the records, or give them up: `tapefold sink accept-gap {topic} {partition}`",
-    "offset_above_high_watermark": "records were lost on the log; run `tapefold audit contiguity --full` and restore them",
-    "tail_fingerprint_mismatch": "the log was cut and written anew; run `tapefold audit contiguity --full`",
+    "offset_above_high_watermark": "records were lost on the log; run `tapefold audit contiguity --full`, and restore what it names, or"
+    " set CLICKHOUSE_URL to a store for what is left",
+    "tail_fingerprint_mismatch": "the log was cut and written anew; run `tapefold audit contiguity --full`, and restore what it"
+    " names, or set CLICKHOUSE_URL to a store for what is there",
     "schema_incompatible": "category C: upgrade the sink, or widen SCHEMA_COMPAT_MIN and SCHEMA_COMPAT_MAX after a look",
 }
 

@@ -60,7 +60,8 @@ HaltReason = Literal[
 ]
 _REMEDY: dict[HaltReason, str] = {
     "rows_do_not_stay": "check the store's disk and its logs, then start the sink again",
-    "content_mismatch": "run `tapefold audit contiguity`, delete the wrong rows of bronze, start the sink again",
+    "content_mismatch": "delete that row: `ALTER TABLE tapefold.raw_records DELETE WHERE _topic = 'TOPIC' AND"
+    " _partition = PARTITION AND _offset = OFFSET`, then start the sink again; it comes back from the log",
     "intent_content_mismatch": "the log was cut or changed; run `tapefold audit contiguity --full` before anything else",
     "intent_of_other_code": "start the version that wrote the intent once, let it drain, then upgrade",
     "rows_refused": "compare the table with `tapefold migrate` on an empty store, undo what was changed, start the sink again",
