@@ -1,19 +1,19 @@
-"""Is every offset of the raw topics in the store, once and as it stands on the log? Four queries, and the log itself.
+"""Is every offset of the raw topics in the store, once and as it stands on the log? Five queries, and the log itself.
 
-The queries are `clickhouse/audits/contiguity_*.sql`: commits make an unbroken chain, bronze has as many rows and offsets
-in every range as its commit says, no intent is left open; and, for the newest ranges and a sample (all with `full`), the
-content is that of the commit. A range that differs is compared with the log record by record, which names the offsets.
-Since commits were written by a sink that may err, the sample is read from the log again, too.
+The queries are `clickhouse/audits/contiguity_*.sql`: commits make an unbroken chain from the first intent on, bronze has as many
+rows and offsets in every range as its commit says and none outside of them, no intent is left open; and, for the newest ranges and
+a sample (all with `full`), the content is that of the commit. A range that differs is compared with the log record by record, which
+names the offsets. Since commits were written by a sink that may err, the sample is read from the log again, too.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sinks.batch import Share, where
-from sinks.checksum import ROW_HASH_SQL, row_hashes, total
+from sinks.checksum import FIRST_ROW_HASH_SQL, ROW_HASH_SQL, SHAPED_FROM_CODE, row_hashes, total
 from sinks.columns import headers as header_column
 from sinks.tables import Tables
 from topics.log import Log, Stretch, Watermarks, read_ranges
@@ -23,15 +23,21 @@ RECENT_RANGES = 50  # the newest, which nobody has looked at yet
 _NAMED_MAX = 20  # offsets that a finding names
 _RANGES_PER_QUERY = 100
 _LOG_ROWS_MAX = 100_000  # of ranges that are read from the log at once
+RANGES_HELD = 5_000  # of a full run, at a time: a year has millions
 _COMMITTED = (
-    "SELECT DISTINCT topic, partition, first, next, rows, checksum, round FROM tapefold.sink_commits"
+    "SELECT DISTINCT topic, partition, first, next, rows, checksum, code, round FROM tapefold.sink_commits"
     " WHERE sink = {sink:String} AND round > 0 AND startsWith(topic, 'raw.')"
 )
 # The store draws: a year has millions of ranges, which need not pass through here every hour.
 _NEWEST = f"{_COMMITTED} ORDER BY round DESC, topic, partition LIMIT {RECENT_RANGES}"
 _SAMPLE = f"{_COMMITTED} ORDER BY cityHash64({{seed:UInt64}}, topic, partition, first) LIMIT {SAMPLE_RANGES}"
 _DIFFERING = f"{_COMMITTED} AND (topic, partition, first) IN {{firsts:Array(Tuple(String, UInt32, UInt64))}}"
-_EACH = "SELECT _offset, HASH AS hash FROM tapefold.raw_records WHERE RANGES".replace("HASH", ROW_HASH_SQL)
+_FOLLOWING = (
+    f"{_COMMITTED} AND (topic, partition, first) > ({{topic:String}}, {{partition:UInt32}}, {{first:UInt64}})"
+    " ORDER BY topic, partition, first LIMIT {held:UInt64}"
+)
+_BEGINNING = f"{_COMMITTED} ORDER BY topic, partition, first LIMIT {{held:UInt64}}"
+_EACH = "SELECT _offset, HASH AS hash FROM tapefold.raw_records WHERE RANGES"
 
 
 class Finding(NamedTuple):
@@ -61,27 +67,47 @@ def contiguity(
     """
     findings = [_found(row) for row in _rows(tables, sql, "chain", {})]
     findings += [_found(row) for row in _rows(tables, sql, "intents", {"now": now_sql})]
-    chosen = _chosen(tables, sql, sink, full=full, seed=seed)
+    findings += _strays(tables, sql)
+    checked = from_log = 0
+    for chosen in _pages(tables, sink) if full else [_chosen(tables, sql, sink, seed=seed)]:
+        found, on_log = _content(log, tables, sql, sink, chosen)
+        findings += found
+        checked += len(chosen)
+        from_log += on_log
+    return Report(tuple(findings), checked, from_log)
+
+
+def _strays(tables: Tables, sql: Path) -> list[Finding]:
+    """Rows outside of all ranges. A writer may begin a round while the query runs: what stays is seen twice."""
+    first = [_found(row) for row in _rows(tables, sql, "strays", {})]
+    again = {_found(row) for row in _rows(tables, sql, "strays", {})} if first else set()
+    return [finding for finding in first if finding in again]
+
+
+def _content(log: Log, tables: Tables, sql: Path, sink: str, chosen: Mapping[Share, bool]) -> tuple[list[Finding], int]:
+    """What is wrong with the content of these ranges, and how many of them were read from the log again."""
+    findings: list[Finding] = []
     by_place = {each[:3]: each for each in chosen}
     marks = log.watermarks({each.topic for each in chosen})
     named: set[Share] = set()
-    for part in _parts(chosen, _RANGES_PER_QUERY):
+    for part in _parts(sorted(chosen), _RANGES_PER_QUERY):
         for row in _rows(tables, sql, "content", {"sink": sink}, part):
             share = by_place[row[1], row[2], row[4]]
-            findings += _named(log, tables, share, marks, _found(row))
+            findings += _named(log, tables, share, marks, _found(row), first_version=chosen[share])
             named.add(share)
     unseen = [each for each in chosen if each not in named and each.first >= marks[each[:2]].low]
     on_log = [each for each in unseen if each.next <= marks[each[:2]].high]
     for share in sorted(set(unseen) - set(on_log)):
         was = f"the log ends at {marks[share[:2]].high}"
         findings.append(Finding("log_truncated", str(share), f"records up to {share.next}", was))
-    for run in _runs(on_log):
-        findings += _altered_on_log(log, run)
-    return Report(tuple(findings), len(chosen), len(on_log))
+    for first_version in (False, True):
+        for run in _runs(each for each in on_log if chosen[each] is first_version):
+            findings += _altered_on_log(log, run, first_version=first_version)
+    return findings, len(on_log)
 
 
 def _rows(
-    tables: Tables, sql: Path, name: str, parameters: Mapping[str, str], ranges: Sequence[Share] = ()
+    tables: Tables, sql: Path, name: str, parameters: Mapping[str, Any], ranges: Sequence[Share] = ()
 ) -> list[tuple]:  # type: ignore[type-arg]  # as the store gives them
     text = (sql / "audits" / f"contiguity_{name}.sql").read_text()
     if ranges:
@@ -97,34 +123,50 @@ def _found(row: tuple) -> Finding:  # type: ignore[type-arg]
     return Finding(problem, f"sink {sink}: {topic}-{partition} offsets [{first},{end})", expected, was)
 
 
-def _chosen(tables: Tables, sql: Path, sink: str, *, full: bool, seed: int) -> list[Share]:
-    """The ranges whose content is compared: all, or those whose count is wrong, the newest, and a sample."""
-
-    def shares(query: str, **parameters: Any) -> set[Share]:
-        return {Share(*row[:6]) for row in tables.query_rows(query, {"sink": sink, **parameters}).rows}
-
-    if full:
-        return sorted(shares(_COMMITTED))
+def _chosen(tables: Tables, sql: Path, sink: str, *, seed: int) -> dict[Share, bool]:
+    """The ranges whose content is compared: those whose count is wrong, the newest, and a sample."""
     firsts = _rows(tables, sql, "counts", {"sink": sink})
-    differing = shares(_DIFFERING, firsts=firsts) if firsts else set()
-    return sorted(differing | shares(_NEWEST) | shares(_SAMPLE, seed=seed))
+    differing = _shares(tables, _DIFFERING, sink=sink, firsts=firsts) if firsts else {}
+    return {**differing, **_shares(tables, _NEWEST, sink=sink), **_shares(tables, _SAMPLE, sink=sink, seed=seed)}
+
+
+def _pages(tables: Tables, sink: str) -> Iterator[dict[Share, bool]]:
+    """All ranges, a part at a time."""
+    page = _shares(tables, _BEGINNING, sink=sink, held=RANGES_HELD)
+    while page:
+        yield page
+        topic, partition, first, *_ = max(page)
+        at = {"topic": topic, "partition": partition, "first": first}
+        page = _shares(tables, _FOLLOWING, sink=sink, held=RANGES_HELD, **at)
+
+
+def _shares(tables: Tables, query: str, **parameters: Any) -> dict[Share, bool]:
+    """The ranges, and whether their checksum is of the hash's first version."""
+    return {Share(*row[:6]): row[6] < SHAPED_FROM_CODE for row in tables.query_rows(query, parameters).rows}
 
 
 def _named(
-    log: Log, tables: Tables, share: Share, marks: Mapping[tuple[str, int], Watermarks], finding: Finding
+    log: Log,
+    tables: Tables,
+    share: Share,
+    marks: Mapping[tuple[str, int], Watermarks],
+    finding: Finding,
+    *,
+    first_version: bool,
 ) -> list[Finding]:
     """The offsets of a range that differ from the log; the range alone where the log does not hold it any more."""
     low, high = marks[share.topic, share.partition]
     if not low <= share.first <= share.next <= high:
         return [finding]
-    answer = tables.query_arrow(_EACH.replace("RANGES", where([share[:4]], "_topic", "_partition", "_offset")))
+    each = _EACH.replace("HASH", FIRST_ROW_HASH_SQL if first_version else ROW_HASH_SQL)
+    answer = tables.query_arrow(each.replace("RANGES", where([share[:4]], "_topic", "_partition", "_offset")))
     stored: dict[int, list[int]] = {}
     for offset, hash_ in zip(answer["_offset"].to_pylist(), answer["hash"].to_pylist(), strict=True):
         stored.setdefault(offset, []).append(hash_)
     expected = {
         offset: hash_
         for part in _read(log, share)
-        for offset, hash_ in zip(part.offsets, _hashes(part).tolist(), strict=True)
+        for offset, hash_ in zip(part.offsets, _hashes(part, first_version=first_version).tolist(), strict=True)
     }
     findings = [Finding("committed_otherwise", finding.place, finding.expected, "the log holds other records")]
     for offset in sorted(stored.keys() | expected.keys()):
@@ -159,11 +201,11 @@ def _runs(shares: Iterable[Share]) -> list[list[Share]]:
     return runs
 
 
-def _altered_on_log(log: Log, run: Sequence[Share]) -> list[Finding]:
+def _altered_on_log(log: Log, run: Sequence[Share], *, first_version: bool) -> list[Finding]:
     """Ranges whose records on the log are not those that were committed."""
     parts = _read(log, run[0]._replace(next=run[-1].next))
     offsets = np.concatenate([part.offsets for part in parts] or [[]])
-    hashes = np.concatenate([_hashes(part) for part in parts] or [np.empty(0, np.uint64)])
+    hashes = np.concatenate([_hashes(part, first_version=first_version) for part in parts] or [np.empty(0, np.uint64)])
     findings = []
     for share in run:
         first, end = np.searchsorted(offsets, (share.first, share.next))
@@ -179,8 +221,9 @@ def _read(log: Log, share: Share) -> list[Stretch]:
     return read_ranges(log, {partition: share.first}, {partition: share.next})
 
 
-def _hashes(part: Stretch) -> np.ndarray:
-    return row_hashes(part.offsets, part.timestamps_ms, part.keys, header_column(part.headers), part.values)
+def _hashes(part: Stretch, *, first_version: bool) -> np.ndarray:
+    headers = header_column(part.headers)
+    return row_hashes(part.offsets, part.timestamps_ms, part.keys, headers, part.values, first_version=first_version)
 
 
 def _parts(shares: Sequence[Share], count: int) -> Iterable[Sequence[Share]]:

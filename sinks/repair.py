@@ -9,17 +9,24 @@ from itertools import groupby
 from typing import NamedTuple
 
 from sinks.batch import Share, token
+from sinks.checksum import SHAPED_FROM_CODE, row_hashes, total
+from sinks.columns import headers
 from sinks.delivery import Batch, Delivery
 from sinks.generation import placed
 from sinks.generations import read
 from sinks.protocol import REFUSED_MAX, Halted
 from sinks.steps import Insert, RowsRefused, Sift, Verified, Verify
 from sinks.tables import Tables
-from topics.log import Log
+from topics.log import Log, read_ranges
 
+ROUNDS_HELD = 500  # at a time: a year has millions
 _COMMITTED = """
-SELECT DISTINCT round, topic, partition, first, next, rows, checksum FROM tapefold.sink_commits
-WHERE sink = {sink:String} AND round > 0 AND rows > 0 AND topic IN {topics:Array(String)}
+SELECT DISTINCT round, topic, partition, first, next, rows, checksum, code FROM tapefold.sink_commits
+WHERE sink = {sink:String} AND rows > 0 AND topic IN {topics:Array(String)} AND round IN (
+    SELECT DISTINCT round FROM tapefold.sink_commits
+    WHERE sink = {sink:String} AND round > {after:UInt64} AND rows > 0 AND topic IN {topics:Array(String)}
+    ORDER BY round LIMIT {held:UInt64}
+)
 ORDER BY round, topic, partition
 """
 
@@ -44,20 +51,48 @@ def repair(
     for error in delivery.assign(topics).stopped:
         raise error
     marks = log.watermarks(topics)
-    committed = tables.query_rows(_COMMITTED, {"sink": sink, "topics": list(topics)}).rows
-    for number, rows in groupby(committed, key=lambda row: int(row[0])):
-        shares = [Share(*row[1:]) for row in rows]
+    for number, shares, first_version in _rounds(tables, sink, topics):
         there = tuple(each for each in shares if each.first >= marks[each.topic, each.partition].low)
         gone = tuple(each for each in shares if each not in there)
-        mended = _mended(delivery, tables, number, there, f"{sink}:{number}:repair:{stamp}") if there else ()
+        if there:
+            batch = delivery.load(there)
+            _check(log, number, there, batch, first_version=first_version)
+            mended = _mended(delivery, tables, number, batch, f"{sink}:{number}:repair:{stamp}")
+        else:
+            mended = ()
         yield Looked(number, there, mended, gone)
 
 
-def _mended(delivery: Delivery, tables: Tables, number: int, shares: tuple[Share, ...], named: str) -> tuple[str, ...]:
-    batch = delivery.load(shares)
-    if sorted(batch.shares) != sorted(shares):
-        detail = f"expected {', '.join(map(repr, shares))}, was {', '.join(map(repr, batch.shares))}"
+def _rounds(tables: Tables, sink: str, topics: Sequence[str]) -> Iterator[tuple[int, list[Share], bool]]:
+    """Every round: its number, its shares, and whether their checksums are of the hash's first version."""
+    after = 0
+    asked = {"sink": sink, "topics": list(topics), "held": ROUNDS_HELD}
+    while rows := tables.query_rows(_COMMITTED, {**asked, "after": after}).rows:
+        for number, of_round in groupby(rows, key=lambda row: int(row[0])):
+            told = list(of_round)
+            yield number, [Share(*row[1:7]) for row in told], any(row[7] < SHAPED_FROM_CODE for row in told)
+        after = int(rows[-1][0])
+
+
+def _check(log: Log, number: int, shares: tuple[Share, ...], batch: Batch, *, first_version: bool) -> None:
+    """The log must hold what was committed. Raises Halted."""
+    was = sorted(batch.shares)
+    if first_version:
+        was = [each._replace(checksum=_first_checksum(log, each)) for each in was]
+    if was != sorted(shares):
+        detail = f"expected {', '.join(map(repr, shares))}, was {', '.join(map(repr, was))}"
         raise Halted("intent_content_mismatch", number, detail)
+
+
+def _first_checksum(log: Log, share: Share) -> int:
+    partition = (share.topic, share.partition)
+    (part,) = read_ranges(log, {partition: share.first}, {partition: share.next})
+    made = headers(part.headers)
+    return total(row_hashes(part.offsets, part.timestamps_ms, part.keys, made, part.values, first_version=True))
+
+
+def _mended(delivery: Delivery, tables: Tables, number: int, batch: Batch, named: str) -> tuple[str, ...]:
+    shares = batch.shares
     written = read(tables).written
     places = placed(batch.built.tables, written)
     if not (lacking := _lacking(delivery, batch, number, places)):

@@ -45,7 +45,7 @@ RAW_RECORDS = "raw_records"
 VALUE_TEXT_BYTES_MAX = 4096
 REFUSED_DETAIL_CHARS_MAX = 1_000
 _BEAT = (catalog.H_KIND, b"beat")
-CODE = 3  # of the rows made here; raise it with any change by which an equal record gives another row
+CODE = 4  # of the rows made here and their hash; raise it with any change by which an equal record gives another one
 
 Decode = Callable[[bytes], Any]
 

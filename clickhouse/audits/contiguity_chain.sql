@@ -1,4 +1,7 @@
--- Commits and accepted gaps of each partition must join: no hole, no overlap. A row here is where they do not.
+-- Commits and accepted gaps of each partition must join: no hole, no overlap, and they begin where its first intent did that was
+-- part of a committed round. A row here is where they do not.
+SELECT * FROM
+(
 SELECT
     sink,
     topic,
@@ -27,4 +30,35 @@ FROM
     WINDOW chain AS (PARTITION BY sink, topic, partition ORDER BY first, next)
 )
 WHERE place > 1 AND before != first
-ORDER BY sink, topic, partition, first
+UNION ALL
+SELECT
+    intents.sink,
+    intents.topic,
+    intents.partition,
+    'chain_begins_late',
+    intents.begun AS from_offset,
+    if(chain.links = 0, intents.ended, chain.begun) AS to_offset,
+    concat('expected ', toString(intents.begun)),
+    if(chain.links = 0, 'was no commit', concat('was ', toString(chain.begun)))
+FROM
+(
+    SELECT sink, topic, partition, min(first) AS begun, max(next) AS ended
+    FROM tapefold.sink_intents
+    WHERE (sink, round) IN (SELECT sink, round FROM tapefold.sink_commits)
+    GROUP BY sink, topic, partition
+) AS intents
+LEFT JOIN
+(
+    SELECT sink, topic, partition, min(first) AS begun, count() AS links
+    FROM
+    (
+        SELECT sink, topic, partition, first FROM tapefold.sink_commits
+        UNION ALL
+        SELECT sink, topic, partition, first FROM tapefold.sink_gaps
+    )
+    GROUP BY sink, topic, partition
+) AS chain
+    ON intents.sink = chain.sink AND intents.topic = chain.topic AND intents.partition = chain.partition
+WHERE chain.links = 0 OR chain.begun > intents.begun
+)
+ORDER BY sink, topic, partition, from_offset

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from sink_rig import NOW_NS, RAW, Running, fill, killed_at, writer
 
+from sinks import audit
 from sinks.audit import Finding, contiguity
-from sinks.checksum import ROW_HASH_SQL
+from sinks.checksum import FIRST_ROW_HASH_SQL, ROW_HASH_SQL, SHAPED_FROM_CODE
 from sinks.tables import Tables
 from topics.log import MemoryLog
 
@@ -114,7 +115,76 @@ def test_a_log_that_was_changed_afterwards_is_named(drained: Tables, log: Memory
     assert {"log_altered", "log_truncated"} == {each.problem for each in findings(log, drained)}
 
 
+def test_rows_that_nobody_committed_are_named(tables: Tables, log: MemoryLog) -> None:
+    """Behind the last commit, in a partition without one; what a writer has begun to write is no stray."""
+    fill(log, 10)
+    killed_at("sink.after_insert", log, tables, topics=[RAW])
+    assert [] == findings(log, tables, now="2026-08-06 06:00:00")
+    with Running(writer(log, tables, topics=[RAW])) as running:
+        running.drained()
+    for partition, first in ((0, 7), (1, 5), (5, 0)):
+        tables.command(
+            "INSERT INTO tapefold.raw_records (_topic, _partition, _offset, _timestamp, value)"
+            f" SELECT '{RAW}', {partition}, {first} + number, 0, 'x' FROM numbers(2)"
+        )
+    assert [("rows_uncommitted", place) for place in ("0 offsets [7,9)", "1 offsets [5,7)", "5 offsets [0,2)")] == [
+        (each.problem, each.place.removeprefix(f"sink : {RAW}-")) for each in findings(log, tables)
+    ]
+
+
+def test_a_first_commit_that_is_gone_is_named(tables: Tables, log: MemoryLog) -> None:
+    """The chain begins where the first intent of a committed round did; without any commit left, too."""
+    for first in (0, 10):
+        fill(log, 10, first)
+        with Running(writer(log, tables, topics=[RAW])) as running:
+            running.drained()
+    drop = f"ALTER TABLE tapefold.sink_commits DELETE WHERE topic = '{RAW}' AND partition = 1"
+    tables.command(f"{drop} AND first = 0 SETTINGS mutations_sync = 2")
+    place = f"sink main: {RAW}-1 offsets"
+    assert [Finding("chain_begins_late", f"{place} [0,5)", "expected 0", "was 5")] == findings(log, tables)
+    tables.command(f"{drop} SETTINGS mutations_sync = 2")
+    assert [Finding("chain_begins_late", f"{place} [0,10)", "expected 0", "was no commit")] == [
+        each for each in findings(log, tables) if each.problem != "intent_stale"
+    ]
+
+
+def test_commits_of_the_first_hash_are_read_by_it(drained: Tables, log: MemoryLog) -> None:
+    """What was committed by an older sink still stands; a row of it that was altered is named."""
+    first_hash = (
+        "SELECT sum(HASH) FROM tapefold.raw_records WHERE _topic = '{}' AND _partition = {} AND _offset >= {}"
+        " AND _offset < {}"
+    ).replace("HASH", FIRST_ROW_HASH_SQL)
+    for partition, first, end in drained.query_rows("SELECT partition, first, next FROM tapefold.sink_commits").rows:
+        checksum = drained.query_rows(first_hash.format(RAW, partition, first, end)).rows[0][0]
+        drained.command(
+            f"ALTER TABLE tapefold.sink_commits UPDATE code = 3, checksum = {checksum}"
+            f" WHERE partition = {partition} AND first = {first} SETTINGS mutations_sync = 2"
+        )
+    assert [] == findings(log, drained)
+    assert [] == findings(log, drained, full=False)
+    drained.command("ALTER TABLE tapefold.sink_commits UPDATE code = 4 WHERE first > 90 SETTINGS mutations_sync = 2")
+    drained.command(
+        "ALTER TABLE tapefold.raw_records UPDATE value = 'x' WHERE _partition = 0 AND _offset = 7"
+        " SETTINGS mutations_sync = 2"
+    )
+    assert ("offset_altered", f"{RAW}-0 offset 7") in {each[:2] for each in findings(log, drained)}
+
+
+def test_a_full_run_holds_a_part_of_the_ranges_at_a_time(
+    drained: Tables, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And looks at all of them."""
+    whole = contiguity(log, drained, SQL, now_sql=NOW, full=True)
+    monkeypatch.setattr(audit, "RANGES_HELD", 3)
+    assert whole == contiguity(log, drained, SQL, now_sql=NOW, full=True)
+    log._partitions[RAW][1][99] = log._partitions[RAW][1][99]._replace(value=b"other")
+    assert ["log_altered"] == [each.problem for each in findings(log, drained)]
+
+
 def test_the_query_hashes_as_the_sink_does() -> None:
     """It stands alone, so that anyone may run it; the hash must be the one of the commits."""
-    assert ROW_HASH_SQL in (SQL / "audits" / "contiguity_content.sql").read_text()
+    text = (SQL / "audits" / "contiguity_content.sql").read_text()
+    assert f"{FIRST_ROW_HASH_SQL} AS first_hash" in text
+    assert f"{ROW_HASH_SQL} AS hash" in text
+    assert f"committed.code < {SHAPED_FROM_CODE}, first_hash" in text
     assert NOW_NS

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sinks.checksum import ROW_HASH_SQL, total
+from sinks import columns
+from sinks.checksum import FIRST_ROW_HASH_SQL, ROW_HASH_SQL, row_hashes, total
 from sinks.rows import build_stretches
 from sinks.tables import Tables
 from topics.log import Record, stretches_of
@@ -39,8 +40,11 @@ def test_the_store_computes_the_same_hash(store_url: str, given_records) -> None
         " value String) ENGINE = MergeTree ORDER BY _offset"
     )
     tables.insert_arrow("hashed", ours.tables["raw_records"], "t")
-    answer = tables.query_rows(f"SELECT groupArray(h), sum(h) FROM (SELECT {ROW_HASH_SQL} AS h FROM tapefold.hashed)")
-    assert (ours.hashes.tolist(), total(ours.hashes)) == tuple(answer.rows[0])
+    (part,) = stretches_of(records)
+    first = row_hashes(*part[2:5], columns.headers(part.headers), part.values, first_version=True)
+    for sql, hashes in ((ROW_HASH_SQL, ours.hashes), (FIRST_ROW_HASH_SQL, first)):
+        answer = tables.query_rows(f"SELECT groupArray(h), sum(h) FROM (SELECT {sql} AS h FROM tapefold.hashed)")
+        assert (hashes.tolist(), total(hashes)) == tuple(answer.rows[0])
     tables.command("DROP TABLE tapefold.hashed SYNC")
     tables.close()
 
@@ -56,12 +60,24 @@ BASE = Record("raw.kalshi.ws", 0, 7, 1_000, b"k", (("a", b"1"), ("b", b"2")), b"
         BASE._replace(key=b"K"),
         BASE._replace(headers=(("a", b"1"), ("b", b"3"))),
         BASE._replace(value=b"valuf"),
+        BASE._replace(headers=(("a", b"1"), ("c", b"2"))),
+        BASE._replace(headers=(("ab", b"1"), ("", b"2"))),
+        BASE._replace(headers=(("a", b"12"), ("b", b""))),
+        BASE._replace(headers=(("b", b"1"), ("a", b"2"))),
+        BASE._replace(key=b"", value=b"kvalue"),
+        BASE._replace(key=None, value=b"kvalue"),
     ],
-    ids=["offset", "timestamp", "key", "header", "value"],
+    ids=["offset", "timestamp", "key", "header", "value", "name", "names", "values", "order", "border", "no key"],
 )
 def test_each_part_of_a_record_counts(other: Record) -> None:
     """A row that differs in any of them has another hash."""
     assert built([BASE]).checksums != built([other]).checksums
+
+
+def test_no_key_is_not_an_empty_one() -> None:
+    """Nor is no header one without name and value."""
+    assert built([BASE._replace(key=None)]).checksums != built([BASE._replace(key=b"")]).checksums
+    assert built([BASE._replace(headers=())]).checksums != built([BASE._replace(headers=(("", b""),))]).checksums
 
 
 def test_two_values_that_changed_places_are_told() -> None:

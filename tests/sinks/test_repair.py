@@ -10,6 +10,7 @@ import pytest
 from sink_rig import NOW_NS, RAW, Journal, Running, bronze, dying, fill, killed_at, writer
 
 from sinks.audit import contiguity
+from sinks.checksum import FIRST_ROW_HASH_SQL
 from sinks.delivery import Delivery
 from sinks.evolution import OUR_SCHEMA
 from sinks.migrate import migrate
@@ -52,7 +53,12 @@ def parts(tables: Tables, table: str) -> list[Path]:
 
 
 def mended(log: MemoryLog, tables: Tables, stamp: str) -> list[Looked]:
-    """Repair all, as the command does; the rounds that lacked something."""
+    """Repair all; the rounds that lacked something."""
+    return [looked for looked in looked_at(log, tables, stamp) if looked.mended]
+
+
+def looked_at(log: MemoryLog, tables: Tables, stamp: str) -> list[Looked]:
+    """Repair all, as the command does."""
     delivery = Delivery(
         log,
         tables,
@@ -63,7 +69,7 @@ def mended(log: MemoryLog, tables: Tables, stamp: str) -> list[Looked]:
         hit=dying("nowhere"),
         compatible=OUR_SCHEMA,
     )
-    return [looked for looked in repair(log, tables, delivery, TOPICS, sink="main", stamp=stamp) if looked.mended]
+    return list(repair(log, tables, delivery, TOPICS, sink="main", stamp=stamp))
 
 
 def missing(log: MemoryLog, tables: Tables) -> list[str]:
@@ -133,3 +139,29 @@ def test_a_repair_from_another_log_is_refused(tables: Tables, log: MemoryLog) ->
     log._partitions[RAW][0][3] = log._partitions[RAW][0][3]._replace(value=b"other")
     with pytest.raises(Halted, match=r"^intent_content_mismatch: round 1"):
         mended(log, tables, "1")
+
+
+def test_rounds_are_held_a_few_at_a_time_and_those_of_the_first_hash_are_read_by_it(
+    tables: Tables, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is looked at once, in their order; none of an older sink is taken for another log's."""
+    fill(log, 60)
+    with Running(writer(log, tables, topics=TOPICS, batch_rows_max=10)) as running:
+        running.drained()
+    monkeypatch.setattr("sinks.repair.ROUNDS_HELD", 2)
+    seen = [each.number for each in looked_at(log, tables, "1")]
+    assert list(range(1, len(seen) + 1)) == seen
+    assert len(seen) >= 6
+    tables.command("ALTER TABLE tapefold.sink_commits UPDATE checksum = 1 WHERE round = 2 SETTINGS mutations_sync = 2")
+    with pytest.raises(Halted, match=r"^intent_content_mismatch: round 2"):
+        looked_at(log, tables, "2")
+    first = (
+        "SELECT sum(HASH) FROM tapefold.raw_records WHERE _partition = {} AND _offset >= {} AND _offset < {}"
+    ).replace("HASH", FIRST_ROW_HASH_SQL)
+    for span in tables.query_rows("SELECT partition, first, next FROM tapefold.sink_commits WHERE round = 2").rows:
+        checksum = tables.query_rows(first.format(*span)).rows[0][0]
+        tables.command(
+            f"ALTER TABLE tapefold.sink_commits UPDATE checksum = {checksum}, code = 3 WHERE round = 2"
+            f" AND partition = {span[0]} SETTINGS mutations_sync = 2"
+        )
+    assert seen == [each.number for each in looked_at(log, tables, "3")]

@@ -19,12 +19,15 @@ from sinks.tables import StatementRefused, StoreUnavailable, Tables
 from tapefold import wiring
 from tapefold.local.store.process import LocalStore
 from tapefold.settings import load_settings
-from topics.catalog import FACT_TRADE, RAW_KALSHI_WS
-from topics.codec import decode_fact
+from topics.catalog import BARS_1M, FACT_TRADE, RAW_KALSHI_WS
+from topics.codec import decode_bar, decode_fact, encode
+from topics.events import Bar
 from topics.kafka import KafkaLog
 from topics.log import read_ranges
 
 FACTS_EVERY = 9  # one record of so many is a trade
+BARS_EVERY = 5  # one of so many is a revision of one of a few bars, which may be older than the one before it
+TOPICS = (RAW_KALSHI_WS, FACT_TRADE, BARS_1M)
 _EXAMPLES = Path(__file__).parents[2] / "topics" / "examples"
 _FINAL = (
     "SELECT _partition, _offset, assumeNotNull(_key), value FROM tapefold.raw_records FINAL"
@@ -45,6 +48,7 @@ class Arena:
         self.started: list[subprocess.Popen[bytes]] = []
         golden = (_EXAMPLES / f"{FACT_TRADE}.jsonl").read_bytes().splitlines()
         self._trade = decode_fact(golden[0])
+        self._bar = decode_bar((_EXAMPLES / f"{BARS_1M}.jsonl").read_bytes().splitlines()[0])
         wiring.migrate(load_settings(), kafka, self.tables)
         self.written = self._on_log()
 
@@ -72,11 +76,18 @@ class Arena:
             if number % FACTS_EVERY == 0:
                 told = msgspec.structs.replace(self._trade, trade_id=f"t{number}")
                 self.appender.append(FACT_TRADE, msgspec.json.encode(told), key=key)
+            elif number % BARS_EVERY == 0:
+                self.appender.append(BARS_1M, encode(self._revision(number)), key=key)
             else:
                 headers = [("kind", b"frame"), ("received_ns", b"%d" % number)]
                 self.appender.append(RAW_KALSHI_WS, b"value %d" % number, key=key, headers=headers)
         self.appender.flush()
         self.written += count
+
+    def _revision(self, number: int) -> Bar:
+        """A bar of one of four markets, under a revision of its own; those of one market come in any partition and order."""
+        fields = {"market_ticker": f"M{number % 4}", "row_id": f"b{number}", "rev": number ^ 64, "trades": number}
+        return msgspec.structs.replace(self._bar, **fields)
 
     def committed(self) -> int:
         """Records that are committed."""
@@ -84,7 +95,7 @@ class Arena:
             "SELECT sum(n) FROM (SELECT max(next) AS n FROM tapefold.sink_commits"
             " WHERE topic IN {topics:Array(String)} GROUP BY topic, partition)"
         )
-        return int(self.tables.query_rows(query, {"topics": [RAW_KALSHI_WS, FACT_TRADE]}).rows[0][0])
+        return int(self.tables.query_rows(query, {"topics": list(TOPICS)}).rows[0][0])
 
     def moves_on(self, before: int, timeout_s: float) -> bool:
         """Whether more than `before` is committed in time."""
@@ -119,7 +130,7 @@ class Arena:
         self.in_order()
 
     def in_order(self) -> None:
-        """FINAL holds what the log holds, each trade is told once, and the audit of everything finds nothing."""
+        """FINAL holds what the log holds, by its newest revision; each trade is told once; the audit of all finds nothing."""
         ends = {key: mark.high for key, mark in self.kafka.watermarks([RAW_KALSHI_WS]).items()}
         parts = read_ranges(self.kafka, dict.fromkeys(ends, 0), ends)
         expected = sorted(
@@ -129,6 +140,14 @@ class Arena:
         assert expected == [(part, at, bytes(key, "ascii"), bytes(value, "ascii")) for part, at, key, value in found]
         ids = [name for (name,) in self.tables.query_rows("SELECT trade_id FROM tapefold_api.trades").rows]
         assert sorted(ids) == sorted(f"t{number}" for number in range(0, self.written, FACTS_EVERY))
+        told = [number for number in range(self.written) if number % FACTS_EVERY and number % BARS_EVERY == 0]
+        newest: dict[str, int] = {}
+        for number in sorted(told, key=lambda each: each ^ 64):
+            newest[f"M{number % 4}"] = number
+        shown = self.tables.query_rows("SELECT market_ticker, rev, trades FROM tapefold.bars_1m FINAL").rows
+        assert sorted((name, number ^ 64, number) for name, number in newest.items()) == sorted(map(tuple, shown))
+        journal = self.tables.query_rows("SELECT trades FROM tapefold.bars_1m_journal FINAL").rows
+        assert told == sorted(number for (number,) in journal)
         report = contiguity(self.kafka, self.tables, load_settings().sql_dir, now_sql="2100-01-01 00:00:00", full=True)
         assert () == report.findings
         assert report.from_log == report.checked > 0
@@ -141,7 +160,7 @@ class Arena:
         self.tables.close()
 
     def _on_log(self) -> int:
-        marks = self.kafka.watermarks([RAW_KALSHI_WS, FACT_TRADE])
+        marks = self.kafka.watermarks(TOPICS)
         return sum(mark.high for mark in marks.values())
 
 
