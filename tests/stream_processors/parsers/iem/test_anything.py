@@ -31,6 +31,8 @@ NASTY = (
     b"9999",
     b"0001",
 )
+SENTINELS = (b"9999", b"-9999", b"999", b"-999.0", b"M", b"MM", b"T", b"null", b"", b" ")
+SEPARATORS = b',:;\n"{}[]'
 HEADERS = (("kind", b"frame"), ("conn", b"c"), ("received_ns", b"1795000000000000000"), ("clock", b"wall"))
 
 
@@ -47,11 +49,11 @@ def corpus(folder):
 
 
 def mutated(rng, value):
-    """A few cuts, swaps, insertions and flips."""
+    """A few cuts, swaps, insertions and flips, and cells that say that there is no value."""
     body = bytearray(value)
     for _ in range(rng.randint(1, 6)):
         at, end = sorted(rng.randrange(len(body) + 1) for _ in range(2))
-        match rng.randrange(5):
+        match rng.randrange(6):
             case 0:
                 del body[at : min(end, at + 200)]
             case 1:
@@ -60,9 +62,24 @@ def mutated(rng, value):
                 body[rng.randrange(len(body))] = rng.randrange(256)
             case 3:
                 body[at:at] = body[at : min(end, at + 300)]
+            case 4:
+                first, last = cell_at(body, at)
+                body[first:last] = rng.choice(SENTINELS)
             case _:
                 body = body[: max(at, 1)]
     return bytes(body)
+
+
+def cell_at(body, at):
+    """Where the cell around a place begins and ends: of CSV and JSON, or a word of a text's line."""
+    separators = SEPARATORS + (b" " if b"CLIMATE" in body else b"")
+    first = at
+    while first > 0 and body[first - 1] not in separators:
+        first -= 1
+    last = at
+    while last < len(body) and body[last] not in separators:
+        last += 1
+    return first, last
 
 
 def survive(topic, folder, url, seed, count):
