@@ -8,6 +8,7 @@ from rest_bench import IDS, TRADED, TRADES, Bench, rehearse
 
 from producers.kalshi.auth import Signer
 from producers.kalshi.rest import asker as asking
+from producers.kalshi.rest.recorder import Recorder
 from tapefold.simulators.kalshi.archive import Archive
 from tapefold.simulators.kalshi.faults import RestFaults
 from topics.catalog import H_STATUS, H_URL
@@ -137,3 +138,36 @@ def test_a_wrong_signature_is_terminal(tmp_path):
     _, counters = rehearse(tmp_path, bench, signer=Signer("other", pem))
     assert counters.refused == len(bench.said("rest.refused"))
     assert {b"401"} == {dict(record.headers)[H_STATUS] for record in bench.records()}
+
+
+def test_nobody_asks_again_before_the_edge_cache_has_gone(tmp_path, monkeypatch):
+    """Public answers may be 15 s old: a shorter interval would bring the same once more."""
+    intervals = []
+
+    async def every(_recorder, _stop, interval_s, _rounds):
+        intervals.append(interval_s)
+
+    async def rounds(recorder):
+        await recorder._rounds(asyncio.Event(), 1.0, 40.0, until_done=False)
+
+    monkeypatch.setattr(Recorder, "_every", every)
+    rehearse(tmp_path, Bench(tmp_path), rounds=rounds)
+    assert [15.0, 40.0] == intervals
+
+
+def test_the_outcome_of_a_market_that_has_moved_behind_the_cutoff_is_found_there(tmp_path):
+    """The live endpoint answers 404 from then on; the historical one has it."""
+    bench, final = Bench(tmp_path), []
+
+    async def rounds(recorder):
+        await recorder.discover()
+        await recorder.list_past()
+        for known in recorder.checkpoint.markets.values():
+            known.status = "closed"
+        await recorder.clean()
+        final.extend(known.final for known in recorder.checkpoint.markets.values())
+
+    _, counters = rehearse(tmp_path, bench, cutoff="2026-01-01T00:00:00Z", rounds=rounds)
+    assert [True] * len(TRADES) == final
+    assert [] == bench.said("rest.refused")
+    assert any(path.startswith("/trade-api/v2/historical/markets/") for path in counters.rest)
