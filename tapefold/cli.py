@@ -304,6 +304,14 @@ def run_sink(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
     services.run_sink(settings, _state_dir(state_dir, settings))
 
 
+# What one command needs and the others do without.
+_NEEDED_FOR = {
+    "chdb": "the embedded store",
+    "ib_async": "`run tws`",
+    "jgo": "the embedded broker",
+}
+
+
 def main() -> NoReturn:
     """Run the command; errors that we raise on purpose end it with their words alone."""
     try:
@@ -311,6 +319,14 @@ def main() -> NoReturn:
     except Unavailable as error:
         typer.echo(f"tapefold: {error}", err=True)
         sys.exit(EXIT_UNAVAILABLE)
+    except ModuleNotFoundError as error:
+        if error.name not in _NEEDED_FOR:
+            raise
+        typer.echo(
+            f"tapefold: {error.name} is required for {_NEEDED_FOR[error.name]}: install it, or requirements.lock",
+            err=True,
+        )
+        sys.exit(EXIT_REFUSED)
     except (TapefoldError, LocalError, BadRecording, NoBars, StatementRefused) as error:
         typer.echo(f"tapefold: {error}", err=True)
         sys.exit(EXIT_REFUSED)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tapefold import begin, services, services_tws, wiring
+from tapefold import begin, services, wiring
 from tapefold.cli_options import Day, ScenarioFile, listed, time_ns_of
 from tapefold.payloads.tws import Given
 from tapefold.settings import DEFAULT_STATE_DIR
@@ -36,6 +36,8 @@ def run(
     state_dir: StateDir = DEFAULT_STATE_DIR,
 ) -> None:
     """Record bars of Interactive Brokers (TWS_SYMBOLS, TWS_HOST, TWS_PORT): live ones, and each day's after its close."""
+    from tapefold import services_tws  # noqa: PLC0415  # ib_async, for this alone
+
     settings = begin.service("tws")
     folder = begin.state_dir(state_dir, settings)
     owed = services_tws.owed(settings, folder)

@@ -19,7 +19,7 @@ from producers.iem.poll import Parts, Poller
 from producers.iem.throttle import Throttle
 from producers.iem.turns import Turns
 from sinks.tables import Tables
-from tapefold import tape, wiring
+from tapefold import mock, tape, wiring
 from tapefold.settings import Settings
 from topics.errors import SettingsError, Unavailable
 from topics.failpoint import with_failpoints
@@ -42,6 +42,7 @@ def run_iem(
     stations, models = settings.stations(), settings.models()
     if not stations:
         raise SettingsError("IEM_STATIONS: expected at least one station such as KNYC, was empty")
+    mock.look_for(settings.iem_base_url, "tapefold simulate iem")
     log = wiring.open_log(settings, state_dir)
     clock = tape.clock_of(settings.iem_tape, "IEM_TAPE")
     units = [] if span_ns is None else [*past.windows(stations, models, *span_ns), *past.years(stations, *span_ns)]

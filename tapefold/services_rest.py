@@ -7,7 +7,7 @@ from pathlib import Path
 from producers.kalshi.rest.door import Door
 from producers.kalshi.rest.recorder import LEASE_NS, SOURCE, Recorder, Span
 from producers.publish import Publisher
-from tapefold import tape, wiring
+from tapefold import mock, tape, wiring
 from tapefold.services import asker_of, own, signer_of
 from tapefold.settings import Settings
 from topics.catalog import RAW_KALSHI_REST
@@ -22,6 +22,7 @@ def run_rest(settings: Settings, state_dir: Path, *, span: Span | None, until_do
         raise SettingsError("KALSHI_SERIES: expected at least one series such as KXHIGHNY, was empty")
     folder = state_dir / "rest"
     own(folder)
+    mock.look_for(settings.kalshi_rest_url, "tapefold simulate kalshi")
     log = wiring.open_log(settings, state_dir)
     appender = with_failpoints(log.appender(), "rest", wiring.failpoints(settings))
     asyncio.run(_record(settings, folder, appender, wiring.partitions_of(log), span=span, until_done=until_done))

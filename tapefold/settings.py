@@ -28,6 +28,11 @@ class Settings(BaseSettings):
     tapefold_state_dir: Path = DEFAULT_STATE_DIR
     sql_dir: Path = REPO / "clickhouse"
 
+    pipeline_env: Literal["LOCAL", "AWS"] = Field(
+        "LOCAL", description="AWS is understood, and refused: nothing is in S3"
+    )
+    s3_bucket: str | None = None
+
     kafka_bootstrap: str | None = Field(None, description="host:port[,host:port] of a Kafka-compatible cluster")
     kafka_security_protocol: str | None = Field(None, description="librdkafka's security.protocol, such as SASL_SSL")
     kafka_sasl_mechanism: str | None = None
@@ -41,7 +46,7 @@ class Settings(BaseSettings):
     clickhouse_password: SecretStr = SecretStr("")
 
     kalshi_ws_url: str = "wss://external-api-ws.kalshi.com/trade-api/ws/v2"
-    kalshi_rest_url: str = "https://external-api.kalshi.com/trade-api/v2"
+    kalshi_rest_url: str = "https://api.elections.kalshi.com/trade-api/v2"
     kalshi_api_key_id: str | None = None
     kalshi_private_key_path: Path | None = None
     kalshi_markets: str = Field("", description="market tickers to record, separated by commas")
@@ -208,6 +213,12 @@ def load_settings() -> Settings:
             for item in error.errors()
         )
         raise SettingsError(f"environment: {wrong}") from error
+    if settings.pipeline_env == "AWS":
+        if not settings.s3_bucket:
+            raise SettingsError("S3_BUCKET is required when PIPELINE_ENV=AWS")
+        raise SettingsError(
+            "PIPELINE_ENV: expected LOCAL, was AWS: the tape is on KAFKA_BOOTSTRAP and CLICKHOUSE_URL, nothing goes to S3"
+        )
     domains.override(stations.overrides(settings.station_overrides))
     return settings
 

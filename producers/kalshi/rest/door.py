@@ -33,7 +33,7 @@ class NoAnswer(Exception):
 
 
 class Door:
-    """Asks one host. rest_url: such as `https://external-api.kalshi.com/trade-api/v2`. proxy: its URL, None without.
+    """Asks one host. rest_url: such as `https://api.elections.kalshi.com/trade-api/v2`. proxy: its URL, None without.
 
     now_ns: the clock of the stamps. sign_ns: the wall, which signatures need; without it the same.
     """

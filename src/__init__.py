@@ -1,0 +1,1 @@
+"""Where the runbooks look for their services."""
