@@ -73,16 +73,20 @@ class Weather:
             match fact:
                 case Climate(station=station, day=date) if offset_of(station) is not None:
                     place = station, from_iso(date)
-                    new = labels.add_report(self._states.get(_label_key(*place), labels.Day), fact)
+                    taken = labels.add_report(self._states.get(_label_key(*place), labels.Day), fact)
                 case Settlement(station=str(station), climate_day=str(date)) if offset_of(station) is not None:
                     place = station, from_iso(date)
                     told = labels.outcome_of(fact)
-                    new = labels.add_outcome(self._states.get(_label_key(*place), labels.Day), fact.market_ticker, told)
+                    taken = labels.add_outcome(
+                        self._states.get(_label_key(*place), labels.Day), fact.market_ticker, told
+                    )
                 case _:
                     continue
-            if new:
+            if taken.changed:
                 touched[place] = True
-        return [
+            if taken.left_out is not None:
+                self._over(place[0], taken.left_out, labels.REPORTS_MAX, f"reports or outcomes of {place[0]} {date}")
+        return self._outputs + [
             Output(LABELS, station.encode(), None, encode(row))
             for station, day in touched
             for row in labels_of(station, day, self._states.get(_label_key(station, day), labels.Day))
@@ -119,8 +123,18 @@ class Weather:
             for day in horizon.cover(station, value.day):
                 for policy in policies:
                     self._touch(name, day, policy.models, [policy])
-            if asof.add(self._day(name, value.day), value):
+            taken = asof.add(self._day(name, value.day), value)
+            if taken.changed:
                 self._touch(name, value.day, [forecast.model], policies)
+            if (over := taken.left_out) is not None:
+                what = f"contents of one value of {name} {forecast.model} run {forecast.run_ns}"
+                self._over(name, Cause(over.topic, over.partition, over.offset, over.place), asof.REVISIONS_MAX, what)
+
+    def _over(self, station: str, cause: Cause, limit: int, what: str) -> None:
+        """Name what no row is made of, because a state holds so many already that were known before it."""
+        detail = f"expected at most {limit} {what}; the one known last is left out"
+        key = station.encode()
+        self._outputs.append(dead("fold", "over_limit", detail, cause, key=key, received_ns=None, value=b""))
 
     def _reach(self, state: horizon.State, name: str, station: horizon.Station, reached_ns: int) -> None:
         offset_s = offset_of(name)

@@ -23,6 +23,7 @@ Reason = Literal[
     "bad_signature",  # a recorded webhook that its secret did not sign; a receiver answers such a request with 400
     "bad_status",  # the upstream answered, but not with what was asked for
     "too_large",  # more bytes than the log accepts
+    "over_limit",  # more of one kind than a row is made of: of those the ones known last are left out
 ]
 REASONS: frozenset[str] = frozenset(get_args(Reason))
 

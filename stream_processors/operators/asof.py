@@ -27,8 +27,7 @@ _RANK: dict[str, int] = {reason: rank for rank, reason in enumerate(REASONS)}
 _CHOSEN = 8  # above every reason
 _WEIGHT_BITS = 36
 
-REVISIONS_MAX = 32  # of one value of one run; a service that changes its mind more often loses the earliest
-RUNS_MAX = 512  # that speak of one day: an hourly model with a horizon of ten days has 240
+REVISIONS_MAX = 32  # of one value of one run: those known first, so that what comes later changes no earlier answer
 
 _KNOWN_BY: tuple[KnownBy, ...] = ("observed", "modelled", "assumed")
 _KNOWN_RANK: dict[str, int] = {name: rank for rank, name in enumerate(_KNOWN_BY)}
@@ -108,30 +107,30 @@ def value_of(forecast: Forecast, offset_s: int) -> Value | None:
     return Value(forecast.model, day_of(event_ns, offset_s), slot, run_ns, told)
 
 
-def add(state: Day, value: Value) -> bool:
-    """Take one value; returns whether its rows are to be told (again): it was new, known earlier, or is redelivered."""
-    runs = state.models.setdefault(value.model, {})
-    slots = runs.get(value.run_ns)
-    if slots is None:
-        if len(runs) >= RUNS_MAX:
-            oldest = min(runs)
-            if value.run_ns < oldest:
-                return False
-            del runs[oldest]
-        slots = runs[value.run_ns] = ([], [])
+class Taken(NamedTuple):
+    """changed: rows are to be told (again): it was new, known earlier, or is redelivered. left_out: what went beyond the limit."""
+
+    changed: bool
+    left_out: Revision | None = None
+
+
+def add(state: Day, value: Value) -> Taken:
+    """Take one value. Runs are as many as the parser lets speak of one day: one an hour, `LEAD_DAYS_MAX` days long."""
+    slots = state.models.setdefault(value.model, {}).setdefault(value.run_ns, ([], []))
     revisions, told = slots[value.slot], value.told
     for index, before in enumerate(revisions):
         if before.revision == told.revision:
             if told > before:
-                return False
+                return Taken(changed=False)
             revisions[index] = told
             revisions.sort()
-            return True
+            return Taken(changed=True)
     revisions.append(told)
     revisions.sort()
-    if len(revisions) > REVISIONS_MAX:
-        del revisions[0]
-    return True
+    if len(revisions) <= REVISIONS_MAX:
+        return Taken(changed=True)
+    last = revisions.pop()
+    return Taken(last is not told, last)
 
 
 def answer(state: Day, model: str, policy: Policy, asof_ns: int, *, reached: bool) -> Answer:

@@ -28,7 +28,9 @@ ERAS: tuple[tuple[str, Era], ...] = (("", "nws"), ("2026-08-14", "twc"))
 CHECK_ZONE, CHECK_HOUR = "America/New_York", 8
 EXPIRES_AFTER_DAYS = 7
 
-REPORTS_MAX = 128  # of one day: a station issues some ten; each may be told by row and by text
+REPORTS_MAX = (
+    128  # of one day: a station issues some ten; each may be told by row and by text. Those known first are kept
+)
 _SPAN_MS = 1 << 40
 _KNOWN_BY: tuple[KnownBy, ...] = ("observed", "modelled", "assumed")
 
@@ -70,8 +72,15 @@ class Day(Struct, array_like=True):
 T = TypeVar("T", Report, Outcome)
 
 
-def add_report(state: Day, climate: Climate) -> bool:
-    """Take one report; returns whether rows are to be told (again): it was new, known earlier, or is redelivered."""
+class Taken(NamedTuple):
+    """changed: rows are to be told (again): it was new, known earlier, or is redelivered. left_out: what went beyond the limit."""
+
+    changed: bool
+    left_out: Cause | None = None
+
+
+def add_report(state: Day, climate: Climate) -> Taken:
+    """Take one report."""
     told = Report(
         climate.known_ns,
         _place(climate.cause),
@@ -98,19 +107,20 @@ def outcome_of(settlement: Settlement) -> Outcome:
     )
 
 
-def add_outcome(state: Day, market_ticker: str, told: Outcome) -> bool:
-    """Take one outcome of one market; as `add_report`."""
+def add_outcome(state: Day, market_ticker: str, told: Outcome) -> Taken:
+    """Take one outcome of one market."""
     return _keep(state.outcomes, f"{market_ticker}/{told.final}/{told.value}/{told.settled_ns}", told)
 
 
-def _keep(kept: dict[str, T], key: str, told: T) -> bool:
+def _keep(kept: dict[str, T], key: str, told: T) -> Taken:
     before = kept.get(key)
     if before is not None and told[:2] > before[:2]:
-        return False
-    if before is None and len(kept) >= REPORTS_MAX:
-        return False
+        return Taken(changed=False)
     kept[key] = told
-    return True
+    if len(kept) <= REPORTS_MAX:
+        return Taken(changed=True)
+    last = max(kept, key=lambda each: kept[each][:2])
+    return Taken(last != key, Cause(*kept.pop(last).cause))
 
 
 def _place(cause: Cause) -> tuple[str, int, int, int]:

@@ -1,5 +1,7 @@
 """Weather and TWS under chance: orders, cuts, repeats, crashes and partitions give equal rows; what was known stays known."""
 
+import itertools
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from stream_processors.pipeline import Batch, States, _decoders, _encode_state
 from topics.catalog import (
     ASOF_FORECAST,
     BARS_TWS,
+    DEAD,
     FACT_BAR,
     FACT_CLIMATE,
     FACT_FORECAST,
@@ -20,14 +23,16 @@ from topics.catalog import (
     FACT_POLICY,
     LABELS,
 )
-from topics.codec import decode_asof_forecast, decode_label, decode_tws_minute, encode
+from topics.climate_day import from_iso, offset_of
+from topics.codec import decode_asof_forecast, decode_dead, decode_label, decode_tws_minute, encode
 from topics.events import Beat, Cause
 from topics.kalshi_rest import Settlement
 from topics.log import partition_of
 from topics.policies import Policy
 from topics.units import NS_PER_MINUTE, NS_PER_S
+from topics.weather import Climate, Forecast
 
-DECODERS = {ASOF_FORECAST: decode_asof_forecast, LABELS: decode_label, BARS_TWS: decode_tws_minute}
+DECODERS = {DEAD: decode_dead, ASOF_FORECAST: decode_asof_forecast, LABELS: decode_label, BARS_TWS: decode_tws_minute}
 HALF_HOUR_NS = 1_800 * NS_PER_S
 STATIONS = ("KMIA", "KNYC", "KDEN")
 KNOWN_BY = ("observed", "modelled", "assumed")
@@ -55,6 +60,7 @@ class Lanes:
     def __init__(self, told, partitions):
         """told: by topic, in the order of the log."""
         self.partitions, self.states, self.outputs, self.killed = partitions, {}, [], False
+        self.dead = set()
         self.facts = {(topic, number): [] for topic in told for number in range(partitions)}
         for topic, facts in told.items():
             for fact in facts:
@@ -95,6 +101,9 @@ class Lanes:
         final, highest = {}, {}
         for topic, value in self.outputs:
             row = DECODERS[topic](value)
+            if topic == DEAD:
+                self.dead.add((row.reason, row.cause))
+                continue
             before = final.get(row.row_id)
             if before is not None:
                 assert self.killed or row.rev >= before.rev, f"a revision fell: {before} {row}"
@@ -202,6 +211,83 @@ def test_order_cuts_repeats_crashes_and_partitions_do_not_change_the_final_rows(
         lane, killed = data.draw(st.sampled_from(list(lanes.facts))), crashes and data.draw(st.booleans())
         lanes.fold(lane, data.draw(st.integers(1, 6)), data.draw(st.sampled_from((0, 0, 2))), killed=killed)
     assert expected == lanes.drain()
+
+
+@by_kind
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_what_goes_beyond_a_limit_is_named_and_is_the_same_in_any_order(kind, data):
+    """With limits of two: equal rows in any order, later knowledge changes no earlier answer, each content left out in `dead`."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(asof, "REVISIONS_MAX", 2)
+        patched.setattr(labels, "REPORTS_MAX", 2)
+        told = data.draw(KINDS[kind])
+        one, other = (Lanes({t: data.draw(st.permutations(facts)) for t, facts in told.items()}, 1) for _ in range(2))
+        rows = one.drain()
+        assert rows == other.drain()
+        for lanes in (one, other):
+            causes = {cause for _, cause in lanes.dead}
+            assert lost(lanes, told) <= {
+                name_of(f) for facts in told.values() for f in facts if getattr(f, "cause", None) in causes
+            }
+            assert {"over_limit"} >= {reason for reason, _ in lanes.dead}
+        moment_ns = data.draw(st.sampled_from(sorted({getattr(f, "known_ns", 0) for fs in told.values() for f in fs})))
+        known = {topic: [f for f in facts if getattr(f, "known_ns", 0) <= moment_ns] for topic, facts in told.items()}
+        before = Lanes(known, 1).drain()
+        for row_id, row in rows.items():
+            if answer(row) is not None and row.known_ns <= moment_ns:
+                assert answer(row) == answer(before[row_id])
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_of_many_contents_of_one_value_those_known_first_are_kept(order, monkeypatch):
+    """What is known later changes no earlier answer; what is left out is named, in whatever order it came."""
+    monkeypatch.setattr(asof, "REVISIONS_MAX", 2)
+    known = ((70, 5), (71, 6), (72, 7))
+    told = [forecast(RUNS[0], VALIDS[0], f, f"2026-04-09 0{hour}:00", offset=hour) for f, hour in known]
+    facts = [*(told[place] for place in order), forecast_beat(ns("2026-04-11 12:00"))]
+    lanes = Lanes({FACT_FORECAST: facts, FACT_POLICY: [policy()]}, 1)
+    assert {71} == {row.tmax_f for row in lanes.drain().values()}
+    assert {("over_limit", told[2].cause)} == lanes.dead
+
+
+def lost(lanes, told):
+    """Names of the contents that no state holds."""
+    decode = {"asofday": asof.Day, "label": labels.Day}
+    held = set()
+    for key, value in lanes.states.items():
+        if (kind := decode.get(key.partition("/")[0])) is None:
+            continue
+        state = _decoders[kind](value)
+        if isinstance(state, asof.Day):
+            runs = [
+                (*key.split("/")[1:], model, run, slots)
+                for model, of in state.models.items()
+                for run, slots in of.items()
+            ]
+            held |= {
+                (s, int(d), m, run, slot, each.revision)
+                for s, d, m, run, slots in runs
+                for slot in (0, 1)
+                for each in slots[slot]
+            }
+        else:
+            held |= {(key, name) for name in (*state.reports, *state.outcomes)}
+    names = {name_of(fact) for facts in told.values() for fact in facts}
+    return names - held - {None}
+
+
+def name_of(fact):
+    """What a state knows a fact by; None for one that no capped state holds."""
+    match fact:
+        case Forecast() if (value := asof.value_of(fact, offset_of(fact.station))) is not None:
+            return fact.station, value.day, value.model, value.run_ns, value.slot, value.told.revision
+        case Climate():
+            return f"label/{fact.station}/{from_iso(fact.day)}", f"{fact.product}/{fact.revision}"
+        case Settlement():
+            key, told = f"label/{fact.station}/{from_iso(fact.climate_day)}", labels.outcome_of(fact)
+            return key, f"{fact.market_ticker}/{told.final}/{told.value}/{told.settled_ns}"
+    return None
 
 
 def answer(row):

@@ -18,6 +18,7 @@ from topics.weather import Forecast, ForecastRun, Model, RunReason
 Said = Forecast | ForecastRun | Unfit
 
 WINDOW_MAX_NS = 400 * NS_PER_DAY  # a window of a year is named run by run; nobody asks for more at once
+LEAD_DAYS_MAX = 20  # the longest of ours looks 11 days ahead; it bounds how many runs can speak of one day
 _RUN_PATHS = ("/api/1/mos.json", "/api/1/mos.txt", "/mos/csv.php")
 
 # Column -> field. All values are whole numbers in IEM's table.
@@ -59,6 +60,10 @@ class _Told:
         run_ns, valid_ns = time_ns(str(row["runtime"])), time_ns(str(row["ftime"]))
         if valid_ns < run_ns:
             raise ValueError(f"expected a valid time after the run, was {row['ftime']!r} of {row['runtime']!r}")
+        if run_ns % NS_PER_HOUR or valid_ns - run_ns > LEAD_DAYS_MAX * NS_PER_DAY:
+            raise ValueError(
+                f"expected a run on the hour, {LEAD_DAYS_MAX} days ahead at most, was {row['ftime']!r} of {row['runtime']!r}"
+            )
         values, extra = _content(row)
         revision = digest({**values, **extra})
         run = self.runs.setdefault((station, model, run_ns), _Run())

@@ -142,6 +142,15 @@ def test_the_same_content_has_the_same_revision_in_every_dialect():
     assert 1 == len(revisions)
 
 
+def test_runs_off_the_hour_and_leads_of_many_days_are_refused():
+    """As many runs can speak of one day as there are hours in the longest lead: what is kept of a day is bounded by that."""
+    valid = RUN + 20 * NS_PER_DAY
+    said = [(RUN, valid, 0), (RUN, valid + S, 1), (RUN + 60 * S, RUN + NS_PER_HOUR, 1)]
+    for run_ns, valid_ns, refusals in said:
+        _, refused = told(RAW_IEM_MOS, HEADER + f"{text_of(run_ns)},{text_of(valid_ns)},GFS,70,,KMIA\n")
+        assert refusals == len(refused)
+
+
 @pytest.mark.parametrize("code", [999, -99, 998, -98])
 def test_codes_that_are_no_value_are_missing_and_kept(code):
     """NBM's codes for missing and for beyond what the card can show: no temperature, but not lost either."""
