@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from sinks.batch import where
 from tapefold.settings import load_settings
 from tapefold.simulators.kalshi.world import made_up_lines
 from tapefold.stack import Recording, Stack
@@ -98,10 +99,14 @@ def watch_bars(stack: Stack, stop: threading.Event, warm_up_s: float) -> None:
 def watch_rows(stack: Stack, stop: threading.Event, warm_up_s: float) -> None:
     """Ask the store how far its raw records reach, and afterwards the log when they were received; print ages."""
     visible: list[tuple[int, dict[int, int]]] = []
-    sql = "SELECT _partition, max(_offset) FROM tapefold.raw_records GROUP BY _partition"
+    reached = dict.fromkeys((number for _, number in stack.log.watermarks([RAW_KALSHI_WS])), 0)
+    sql = "SELECT _partition, max(_offset) FROM tapefold.raw_records WHERE RANGES GROUP BY _partition"
     while not stop.is_set():
-        rows = stack.tables.query_rows(sql).rows
+        # Only what came since: a question about the whole table would cost the store more with every second.
+        beyond = [(RAW_KALSHI_WS, number, offset, 2**63) for number, offset in reached.items()]
+        rows = stack.tables.query_rows(sql.replace("RANGES", where(beyond, "_topic", "_partition", "_offset"))).rows
         visible.append((time.time_ns(), dict(rows)))
+        reached.update(rows)
         time.sleep(POLL_S)
     received = {(record.partition, record.offset): stamp for record, stamp in frames_of(stack)}
     report("socket to queryable row", row_ages(received, visible), 2_000, warm_up_s)
