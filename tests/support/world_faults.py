@@ -62,7 +62,10 @@ def _webhook(name: str) -> Callable[[Played], object]:
     return lambda played: played.latest("webhook", "webhook.requests", name)
 
 
-_ABSENT = "SELECT station, model, toUnixTimestamp64Nano(run_at), toUnixTimestamp64Nano(absent_at) FROM tapefold_api.forecast_runs WHERE reason IS NULL"
+_ABSENT = (
+    "SELECT station, model, toUnixTimestamp64Nano(run_at), toUnixTimestamp64Nano(absent_at)"
+    " FROM tapefold_api.forecast_runs WHERE reason IS NULL"
+)
 
 
 def _empty(played: Played) -> list[tuple[Any, ...]]:
