@@ -206,3 +206,12 @@ def uint64(values: Sequence[int | None]) -> pa.Array:
 def uint32(values: Sequence[int | None]) -> pa.Array:
     """Small counts and partitions -> UInt32."""
     return pa.array(values, pa.uint32())
+
+
+def plain(rows: pa.Table) -> pa.Table:
+    """Dictionary columns as their values: grouping and the wire beside a query take both, but not mixed."""
+    fields = [
+        pa.field(field.name, field.type.value_type) if pa.types.is_dictionary(field.type) else field
+        for field in rows.schema
+    ]
+    return rows.cast(pa.schema(fields))

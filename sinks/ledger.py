@@ -8,8 +8,9 @@ from sinks import columns
 from sinks.assignment import Committed, Gap
 from sinks.batch import COMMITS, INTENTS, Round, Share, Tail, commit_rows, intent_rows
 from sinks.generation import LIVE
+from sinks.identity import read_schemas
 from sinks.steps import RoundSeen, WriteCommit
-from sinks.tables import Tables
+from sinks.tables import Tables, Unless
 from topics.log import Identity, TopicPartition
 
 GAPS = "sink_gaps"
@@ -23,6 +24,7 @@ SELECT topic, partition, max(next), argMax(topic_id, next) FROM tapefold.sink_ga
 WHERE sink = {sink:String} GROUP BY topic, partition
 """
 _LAST_ROUND = "SELECT max(round) FROM tapefold.sink_commits WHERE sink = {sink:String}"
+_THIS_ROUND = "sink = {sink:String} AND round = {round:UInt64}"
 _SHARE = "round, attempt, owner, code, topic, partition, first, next, rows, checksum"
 # Of later rounds it is enough to know that there are some; a round has fewer rows than this.
 _COMMITS_OF = (
@@ -47,6 +49,7 @@ class Ledger:
         self._tables = tables
         self._sink = sink
         self._now_ns = now_ns
+        self._commit_kinds: dict[str, str] = {}
 
     def committed(self) -> dict[TopicPartition, Committed]:
         """Each partition's last commit, or the end of a gap accepted past it."""
@@ -93,10 +96,22 @@ class Ledger:
         self._tables.insert_arrow(INTENTS, rows, token)
 
     def write_commit(self, said: WriteCommit, identity: Identity, tails: Mapping[TopicPartition, Tail]) -> None:
-        """Insert the rows of a commit."""
+        """Insert the rows of a commit, unless the round has one.
+
+        A token alone does not keep a writer that stood still for long from committing a round a second time, with other
+        ranges: a store that lost power may have forgotten it.
+        """
         at_ns = self._now_ns()
-        rows = commit_rows(said.round, tails, said.written, sink=self._sink, identity=identity, at_ns=at_ns)
-        self._tables.insert_arrow(COMMITS, rows, said.token)
+        rows = columns.plain(
+            commit_rows(said.round, tails, said.written, sink=self._sink, identity=identity, at_ns=at_ns)
+        )
+        if not self._commit_kinds:
+            self._commit_kinds = {
+                name: column.kind for name, column in read_schemas(self._tables)[COMMITS].columns.items()
+            }
+        found = {"sink": self._sink, "round": said.round.number}
+        kinds = [self._commit_kinds[name] for name in rows.column_names]
+        self._tables.insert_arrow(COMMITS, rows, said.token, unless=Unless(_THIS_ROUND, found, kinds))
 
     def accept_gap(self, gap: Gap) -> None:
         """Write that a range is given up; said twice, it stands once."""

@@ -9,7 +9,8 @@ A round is a set of offset ranges, one per partition, under a number. Its steps:
 3. verify: the tables are read back. Rows that an acknowledged insert did not leave get the next token, since the store
    may remember a token of rows that it lost. Rows that the store refuses for what they hold are sifted out: found by halves
    of the same rows, so that each writer finds the same ones, and told as rows of `dead` in their place.
-4. commit: one row per partition, again under a token that is taken once, read back. Then the next round may begin.
+4. commit: one row per partition, again under a token that is taken once, and only where the round has none: whoever stood
+   still meanwhile cannot commit it again, though a store that lost power forgot the token. Read back. Then the next round.
 
 Any failure leads back to the reading of the round, after a wait. Nothing here knows a clock: the time is an argument.
 """

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from sinks import columns
 from sinks.batch import Share, where
 from sinks.checksum import ROW_HASH_SQL, Hashes
 from sinks.generation import split
@@ -85,7 +85,7 @@ class Readback:
                 self._schemas = read_schemas(self._tables)
             rows = built.tables[table]
             identity = self._schemas[table].identity(rows.column_names)
-            wanted = pa.table({name: _plain(rows[name]) for name in identity.inputs})
+            wanted = columns.plain(rows.select([*identity.inputs]))
             besides[f"wanted_{table}"] = Beside(wanted, [*identity.inputs.values()])
             asked = identity.sql(f"{database}.{table}", f"wanted_{table}")
             queries.append(_LACKING.replace("PLACE", place).replace("QUERY", asked))
@@ -150,11 +150,6 @@ def _altered(partition: TopicPartition, offsets: Hashes, hashes: Hashes, found: 
         if expected[offset] != was:
             return f"{topic}-{number} offset {offset}: expected hash {expected[offset]:016x}, was {was:016x}"
     return None
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A dictionary column as its values: grouping and the wire take both, but not mixed."""
-    return pc.cast(column, column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 def _bronze_where(shares: Iterable[Share]) -> str:

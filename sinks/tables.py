@@ -30,6 +30,9 @@ _INSERT_SETTINGS: Mapping[str, Any] = {
     "max_partitions_per_insert_block": 0,  # of any number of months: anyone may stamp a record with anything
     "input_format_null_as_default": 0,  # what is missing is refused, never told as a default
 }
+_INSERT_UNLESS = (
+    "INSERT INTO PLACE (COLUMNS) SELECT COLUMNS FROM sent WHERE (SELECT count() FROM PLACE WHERE FOUND) = 0"
+)
 # Not the statement's fault: overload, time, memory, disk, network, an insert whose end nobody knows.
 _PASSING = frozenset({159, 160, 202, 209, 210, 241, 242, 243, TOO_MANY_PARTS, 279, 319, 425, 999})
 
@@ -106,6 +109,17 @@ class Beside(NamedTuple):
     kinds: Sequence[str]
 
 
+class Unless(NamedTuple):
+    """What keeps an insert from being made. found: a condition that rows of the table meet, with its parameters.
+
+    kinds: ClickHouse's types of the columns that are sent.
+    """
+
+    found: str
+    parameters: Mapping[str, Any]
+    kinds: Sequence[str]
+
+
 class Tables:
     """A ClickHouse store at `url` (http or https). Connects when first used, and again after an error.
 
@@ -121,20 +135,40 @@ class Tables:
         self._client: Client | None = None
 
     def insert_arrow(
-        self, table: str, rows: pa.Table, token: str, database: str = DATABASE, *, distinct: bool = False
+        self,
+        table: str,
+        rows: pa.Table,
+        token: str,
+        database: str = DATABASE,
+        *,
+        distinct: bool = False,
+        unless: Unless | None = None,
     ) -> int | None:
         """Insert into `<database>.<table>`; returns the rows that the store says it wrote, None when it does not say.
 
         distinct: no two of the rows replace each other, and the store need not look: measured, that is half of its work.
+        unless: looked for by the store itself, in the same statement; where it stands nothing is written.
         The same token within the table's window is written once. Raises StoreUnavailable, StatementRefused.
         """
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token, "optimize_on_insert": int(not distinct)}
         try:
+            if unless is not None:
+                self._insert_unless(f"{database}.{table}", rows, unless, settings)
+                return None
             summary = self._connected().insert_arrow(table, rows, database=database, settings=settings)
         except ClickHouseError as error:
             raise self._failure(error) from error
         written = summary.summary.get("written_rows")
         return None if written is None else int(written)
+
+    def _insert_unless(self, place: str, rows: pa.Table, unless: Unless, settings: Mapping[str, Any]) -> None:
+        named = _INSERT_UNLESS.replace("COLUMNS", ", ".join(rows.column_names))
+        self._connected().command(
+            named.replace("PLACE", place).replace("FOUND", unless.found),
+            parameters=dict(unless.parameters),
+            settings=dict(settings),
+            external_data=_external({"sent": Beside(rows, unless.kinds)}),
+        )
 
     def query_rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Rows:
         """The answer to one query; `parameters` are bound by the store ({name:Type})."""
@@ -156,15 +190,8 @@ class Tables:
 
         They travel beside the query, so their length is not bound by that of a statement.
         """
-        data = ExternalData()
-        for name, (rows, kinds) in besides.items():
-            sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, rows.schema) as stream:
-                stream.write_table(rows)
-            structure = [f"{column} {kind}" for column, kind in zip(rows.column_names, kinds, strict=True)]
-            data.add_file(file_name=name, data=sink.getvalue().to_pybytes(), fmt="ArrowStream", structure=structure)
         try:
-            result = self._connected().query(sql, external_data=data if data.files else None)
+            result = self._connected().query(sql, external_data=_external(besides) if besides else None)
         except ClickHouseError as error:
             raise self._failure(error) from error
         return Rows(tuple(result.column_names), result.result_rows)
@@ -219,3 +246,15 @@ class Tables:
         if code is None or code in _PASSING:
             return StoreUnavailable(f"{self.url}: {error}", code)
         return StatementRefused(code, str(error))
+
+
+def _external(besides: Mapping[str, Beside]) -> ExternalData:
+    """The tables as clickhouse-connect sends them."""
+    data = ExternalData()
+    for name, (rows, kinds) in besides.items():
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, rows.schema) as stream:
+            stream.write_table(rows)
+        structure = [f"{column} {kind}" for column, kind in zip(rows.column_names, kinds, strict=True)]
+        data.add_file(file_name=name, data=sink.getvalue().to_pybytes(), fmt="ArrowStream", structure=structure)
+    return data

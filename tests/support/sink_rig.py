@@ -44,7 +44,7 @@ class FaultyTables(Tables):
         self.away = False
 
     def insert_arrow(
-        self, table: str, rows: pa.Table, token: str, database: str = DATABASE, *, distinct: bool = False
+        self, table: str, rows: pa.Table, token: str, database: str = DATABASE, **options: Any
     ) -> int | None:
         """Insert, unless the plan's next entry is for this table."""
         self.tried += 1
@@ -53,7 +53,7 @@ class FaultyTables(Tables):
         if table == "raw_records" and rows["_offset"][0].as_py() in self.never:
             raise StoreUnavailable("never")
         if not self.plan or self.plan[0][0] != table:
-            return super().insert_arrow(table, rows, token, database, distinct=distinct)
+            return super().insert_arrow(table, rows, token, database, **options)
         _, fault = self.plan.pop(0)
         if fault == "after":
             super().insert_arrow(table, rows, token)

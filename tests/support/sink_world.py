@@ -145,7 +145,7 @@ class Writer:
             case protocol.WriteIntent(round_, token):
                 store.insert("intents", {0: [round_]}, token)
             case protocol.WriteCommit(round_, token, _):
-                store.insert("commits", {0: [round_]}, token)
+                store.insert("commits", {0: [round_]}, token, unless=round_.number)
             case protocol.ReadRound(number, intents):
                 seen = store.seen(number)
                 return seen if intents else seen._replace(intents=())

@@ -79,8 +79,11 @@ class Store:
     due: list[tuple[int, str, list[Any]]] = field(default_factory=list)
     happened: set[str] = field(default_factory=set)
 
-    def insert(self, table: str, blocks: dict[int, list[Any]], token: str) -> None:
-        """Insert `blocks`, each atomically; what may go wrong does so with the probability `faults`."""
+    def insert(self, table: str, blocks: dict[int, list[Any]], token: str, unless: int | None = None) -> None:
+        """Insert `blocks`, each atomically; what may go wrong does so with the probability `faults`.
+
+        unless: the store writes nothing, and takes no token, where a row of this round stands.
+        """
         fault = self.rng.choice(FAULTS) if self.rng.random() < self.faults else None
         if fault is not None:
             self.happened.add(fault)
@@ -89,25 +92,32 @@ class Store:
         if split(table)[1] == FACTS and any(self.is_poison(row) for rows in blocks.values() for row in rows):
             raise Refused
         if fault == "late":
-            self.late.append(lambda: self._land(table, blocks, token))
+            self.late.append(lambda: self._land(table, blocks, token, unless))
             raise Lost
         if fault == "part":
-            self._land(table, dict(list(blocks.items())[:1]), token)
+            self._land(table, dict(list(blocks.items())[:1]), token, unless)
             raise Lost
         if fault == "slow":  # its token is known at once, its rows are seen within a second
+            if self._stands(table, unless):
+                raise Lost
             known = self.tokens.setdefault(table, OrderedDict())
             fresh = [number for number in blocks if (token, number) not in known]
             self._land(table, {number: [] for number in blocks}, token)
             self.due.append((self.rng.randrange(1, 5), table, [row for number in fresh for row in blocks[number]]))
             raise Lost
         if fault == "token only":
-            self._land(table, {number: [] for number in blocks}, token)
+            self._land(table, {number: [] for number in blocks}, token, unless)
             return
-        self._land(table, blocks, token)
+        self._land(table, blocks, token, unless)
         if fault == "no answer":
             raise Lost
 
-    def _land(self, table: str, blocks: dict[int, list[Any]], token: str) -> None:
+    def _stands(self, table: str, number: int | None) -> bool:
+        return number is not None and any(each.number == number for each in self.tables[table])
+
+    def _land(self, table: str, blocks: dict[int, list[Any]], token: str, unless: int | None = None) -> None:
+        if self._stands(table, unless):
+            return
         known = self.tokens.setdefault(table, OrderedDict())
         for number, rows in blocks.items():
             if (token, number) in known:
