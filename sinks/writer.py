@@ -5,7 +5,6 @@ held than these two. A store that is away is tried for ever while reading pauses
 errors end `run`. What a round must do is decided in `protocol`; here it is only done.
 """
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -194,12 +193,16 @@ class SinkWriter:
         if not read:
             if time.monotonic() < self._ask_at:
                 return read
-            with contextlib.suppress(Unavailable):  # nothing came, so nothing depends on the answer
+            try:
                 return None if self._strange(positions) else read
-            return read
+            except Unavailable as error:  # nothing came, so nothing depends on the answer
+                self._logger.warning("sink_log_down", error=str(error))
+                return read
         while not stop.is_set():
-            with contextlib.suppress(Unavailable):
+            try:
                 return None if self._strange(positions) else read
+            except Unavailable as error:
+                self._logger.warning("sink_log_down", error=str(error))
             stop.wait(RETRY_MAX_S)
         return []
 

@@ -70,7 +70,8 @@ class History:
             self._failed.append(unit)
         else:
             self._done += 1
-            self._over = unit
+            if said == "whole" and not _lacks(unit, reply):  # an empty answer may be a lie: the next run asks again
+                self._over = unit
         lag_ns = self._lag_ns(unit)
         more = () if lag_ns is None else ((H_LAG_NS, b"%d" % lag_ns),)
         return outgoing(unit, reply, self._base_url, now_ns, seen="archive", more=more)

@@ -1,5 +1,6 @@
 """The door to the predictor: one POST, its status and its bytes as received. The only module here that imports httpx."""
 
+import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ class NoAnswer(Exception):
 
 
 class Door:
-    """Asks one URL. api_key: sent as a bearer token, None for none. timeout_s: for connecting, and between two pieces."""
+    """Asks one URL. api_key: sent as a bearer token, None for none. timeout_s: for the whole answer."""
 
     def __init__(self, url: str, *, now_ns: Callable[[], int], api_key: str | None, timeout_s: float) -> None:
         headers = {"Content-Type": "application/json"}
@@ -33,19 +34,23 @@ class Door:
             headers["Authorization"] = f"Bearer {api_key}"
         self._url = url
         self._now_ns = now_ns
+        self._timeout_s = timeout_s
         self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=False, headers=headers)
 
     async def post(self, body: bytes) -> Answer:
         """Ask. Raises NoAnswer."""
         try:
-            async with self._client.stream("POST", self._url, content=body) as response:
+            async with (
+                asyncio.timeout(self._timeout_s),  # httpx's own is per piece: a body that drips would hold the recorder
+                self._client.stream("POST", self._url, content=body) as response,
+            ):
                 said = bytearray()
                 async for part in response.aiter_bytes():
                     said += part
                     if len(said) > BODY_BYTES_MAX:
                         raise NoAnswer(f"expected at most {BODY_BYTES_MAX} bytes")
                 return Answer(response.status_code, bytes(said), self._now_ns())
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise NoAnswer(repr(error)) from error
 
     async def aclose(self) -> None:

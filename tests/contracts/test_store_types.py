@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -82,6 +82,25 @@ def test_what_a_table_refuses_is_told(client: Client, name: str, declared: str, 
     with pytest.raises(DatabaseError) as caught:
         client.insert_arrow(name, pa.table({"v": pa.array([7], pa.uint32())}))
     assert (code, 1) == (caught.value.code, client.command(f"SELECT count() FROM {name}"))
+
+
+def test_an_insert_after_any_failure_is_acknowledged(client: Client, name: str) -> None:
+    """What another statement failed by is not told of one that comes after it; a table that refuses still says so."""
+    client.command(f"CREATE TABLE {name} (v UInt32, CONSTRAINT small CHECK v < 5) ENGINE = MergeTree ORDER BY tuple()")
+    good, refused = (pa.table({"v": pa.array([value], pa.uint32())}) for value in (1, 7))
+    failing: list[Callable[[], object]] = [
+        lambda: client.command("SELECT nothing FROM nowhere"),
+        lambda: client.command(f"INSERT INTO {name} SELECT 7"),
+        lambda: client.raw_insert(name, insert_block="no number", fmt="CSV"),
+        lambda: client.insert_arrow(name, refused),
+    ]
+    for count, fail in enumerate(failing * 2, 1):
+        with pytest.raises(DatabaseError):
+            fail()
+        client.insert_arrow(name, good)
+        assert count == client.command(f"SELECT count() FROM {name}")
+        with pytest.raises(DatabaseError):
+            client.insert_arrow(name, refused)
 
 
 def test_newest_version_wins(client: Client, name: str) -> None:

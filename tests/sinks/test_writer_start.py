@@ -9,10 +9,11 @@ from sink_rig import NOW_NS, RAW, Journal, Running, bronze, chain, fill, killed_
 
 from sinks.assignment import Gap, PartitionStopped, gap_to_accept
 from sinks.audit import contiguity
+from sinks.delivery import Delivery
 from sinks.ledger import Ledger
 from sinks.tables import Tables
-from topics.errors import Refused
-from topics.log import Identity, MemoryLog, Watermarks
+from topics.errors import Refused, Unavailable
+from topics.log import Identity, MemoryLog, TopicPartition, Watermarks
 
 SQL = Path(__file__).parents[2] / "clickhouse"
 
@@ -123,6 +124,26 @@ def test_a_topic_that_is_gone_or_anew_is_seen_while_nothing_comes(
     threading.Timer(20.0, stop.set).start()
     with pytest.raises(PartitionStopped, match=r"^topic_id_mismatch: .* was id2"):
         writer(log, tables, topics=[RAW]).run(stop)
+
+
+def test_a_log_that_does_not_say_its_ids_is_waited_for_and_told(
+    tables: Tables, log: Changed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of a batch is written before the ids are known, and the wait is no silence."""
+    monkeypatch.setattr("sinks.writer.RETRY_MAX_S", 0.05)
+    real, journal, left = Delivery.strangers, Journal(), [3]
+
+    def strangers(delivery: Delivery, positions: dict[TopicPartition, int]) -> list[PartitionStopped]:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise Unavailable("the log", "no answer")
+        return real(delivery, positions)
+
+    monkeypatch.setattr(Delivery, "strangers", strangers)
+    fill(log, 8, 4)
+    with Running(writer(log, tables, journal, topics=[RAW])) as running:
+        running.drained()
+    assert 3 == journal.events.count("sink_log_down")
 
 
 def test_the_partitions_that_fit_go_on(tables: Tables, log: Changed) -> None:

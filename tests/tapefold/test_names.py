@@ -2,6 +2,7 @@
 
 import json
 import os
+import socketserver
 import subprocess
 import sys
 import threading
@@ -151,3 +152,18 @@ def test_a_recorder_says_first_that_its_simulator_is_not_there(service, tmp_path
     done = python("-m", "tapefold", "run", service, "--state-dir", str(tmp_path), **environment)
     (line,) = [json.loads(line) for line in done.stderr.splitlines() if "Mock API not healthy" in line]
     assert (service, "http://127.0.0.1:1/health") == (line["service"], line["url"])
+
+
+def test_what_speaks_no_http_is_not_healthy_and_ends_nothing(monkeypatch):
+    """Some other program has the port; a proxy that is set is not asked, it does not see this machine's ports."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+
+    class Greeter(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.sendall(b"220 mail.example\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Greeter) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        ((level, event, _, said),) = looked(f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+    assert ("error", "Mock API not healthy", "220 mail.example") == (level, event, said.strip())

@@ -26,11 +26,16 @@ _SET_BYTES_MAX = 200_000  # below the default of max_query_size
 # chdb 26.9 acknowledges a streamed insert whose rows the table itself refuses (252 TOO_MANY_PARTS, 469 VIOLATED_CONSTRAINT):
 # only its counters show that it failed. One of another connection at the same time counts as well; its end is unknown then.
 _FAILED = 0  # no error has this code
-_COUNTERS = (
-    "SELECT 0, value FROM system.events WHERE event = 'FailedInsertQuery'"
-    " UNION ALL SELECT code, value FROM system.errors"
-)
+_FAILED_INSERTS = "SELECT 0, value FROM system.events WHERE event = 'FailedInsertQuery'"
+_COUNTERS = f"{_FAILED_INSERTS} UNION ALL SELECT code, value FROM system.errors"  # noqa: S608  # two constants
 _ERRORS = "SELECT code, name, last_error_message FROM system.errors"
+
+
+class _Failures:
+    """What the counters said when the engine's sessions last asked; None from the next error on, which moves them."""
+
+    def __init__(self) -> None:
+        self.last: dict[int, int] | None = None
 
 
 @contextmanager
@@ -58,11 +63,12 @@ class Engine:
             said = self._keeper.query("SELECT version(), timezone()", "TabSeparated").bytes()
         self.version, self.timezone = said.decode().rstrip("\n").split("\t")
         self._keeper_lock = threading.Lock()
+        self._failures = _Failures()
 
     def session(self) -> "Session":
         """A fresh connection, without anything that another has set."""
         with _faults():
-            return Session(chdb.connect(self._folder))
+            return Session(chdb.connect(self._folder), self._failures)
 
     def cancel_all(self) -> None:
         """Asks each query that runs to end; they fail with QUERY_WAS_CANCELLED (394)."""
@@ -105,8 +111,18 @@ class Result:
 class Session:
     """One connection for one request. Its calls raise StoreFault if the engine refuses or fails."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, failures: _Failures) -> None:
         self._connection = connection
+        self._failures = failures
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            with _faults():
+                yield
+        except StoreFault:
+            self._failures.last = None
+            raise
 
     def configure(self, database: str | None, settings: Mapping[str, bytes], params: Mapping[str, bytes]) -> None:
         """Sets what holds for the statements that follow.
@@ -119,7 +135,7 @@ class Session:
         assignments = b", ".join(
             name.encode(errors="surrogateescape") + b" = " + sql_string(value) for name, value in items.items()
         )
-        with _faults():
+        with self._faults():
             if database is not None:
                 self._connection.query(b"USE " + sql_name(database))
             if len(assignments) > _SET_BYTES_MAX:
@@ -134,16 +150,16 @@ class Session:
 
         default_format: format of the result if the statement names none.
         """
-        with _faults():
+        with self._faults():
             return Result(self._connection.query(sql, default_format))
 
     def stream(self, sql: bytes, format_name: str) -> Iterator[bytes]:
         """Runs a SELECT and gives its result block by block, each formed on its own. Closing it cancels the query."""
-        with _faults():
+        with self._faults():
             blocks = self._connection.send_query(sql, format_name)
         try:
             while True:
-                with _faults():
+                with self._faults():
                     block = blocks.fetch()
                 if block is None:
                     return
@@ -158,37 +174,46 @@ class Session:
         If `pieces` raises or the data is bad, blocks that were full before stay, as on a server
         (setting min_insert_block_size_rows, about a million rows); of an insert below that nothing stays.
         """
-        before = self._counters() if lasting else {}
-        with _faults():
+        before = self._before() if lasting else {}
+        with self._faults():
             inserter = self._connection.send_insert(head, format_name)
         finished = False
         try:
             for piece in pieces:
                 if piece:
-                    with _faults():
+                    with self._faults():
                         inserter.append(piece)
             finished = True
-            with _faults():
+            with self._faults():
                 done = inserter.finish()
         finally:
             if not finished:
-                with _faults():
+                self._failures.last = None
+                with self._faults():
                     inserter.cancel()
-        if lasting and (after := self._counters()).get(_FAILED) != before.get(_FAILED):
+        if lasting and self._counters(_FAILED_INSERTS).get(_FAILED) != before.get(_FAILED):
+            self._failures.last = None
+            after = self._counters(_COUNTERS)
             raise self._swallowed(grown={code for code, count in after.items() if count != before.get(code)})
         return Stats(
             written_rows=int(done.rows_written), written_bytes=int(done.bytes_written), elapsed_s=float(done.elapsed)
         )
 
-    def _counters(self) -> dict[int, int]:
+    def _before(self) -> dict[int, int]:
+        """The counters as they stand: asked for once, then as long as nothing fails. Each question costs a third of an insert."""
+        if (last := self._failures.last) is None:
+            last = self._failures.last = self._counters(_COUNTERS)
+        return last
+
+    def _counters(self, query: str) -> dict[int, int]:
         """How many inserts failed since the engine was opened, and how often each error came, by its code."""
-        with _faults():
-            told = self._connection.query(_COUNTERS, "JSONCompactEachRow").bytes()
+        with self._faults():
+            told = self._connection.query(query, "JSONCompactEachRow").bytes()
         return {int(code): int(count) for code, count in map(json.loads, told.splitlines())}
 
     def _swallowed(self, grown: set[int]) -> StoreFault:
         """What an insert failed by that chdb acknowledged; where several errors came meanwhile, nobody knows which it was."""
-        with _faults():
+        with self._faults():
             told = self._connection.query(_ERRORS, "JSONCompactEachRow").bytes()
         errors = [each for each in map(json.loads, told.splitlines()) if int(each[0]) in grown]
         if len(errors) == 1:

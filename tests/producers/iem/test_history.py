@@ -129,6 +129,18 @@ def test_only_what_is_over_is_noted():
     assert [units[0], units[1], units[3]] == asked(History(units, base_url="http://x", lags={}, noted=past.noted))
 
 
+@pytest.mark.parametrize("body", [b"runtime,ftime\n", b"ERROR: Could not Find any data\n"])
+def test_a_window_that_lacks_runs_is_asked_for_again_by_the_next_run(body):
+    """An empty answer has been a lie before: this run gives it up, and nothing is noted."""
+    (unit,) = windows(["KMIA"], ["GFS"], MIDNIGHT - 4 * NS_PER_DAY, MIDNIGHT - 3 * NS_PER_DAY)
+    past = History([unit], base_url="http://x", lags={})
+    while past.next() is not None:
+        past.answered(Reply(200, body), START)
+        assert not past.confirmed(START)
+    assert 1 == past.progress().done
+    assert [unit] == asked(History([unit], base_url="http://x", lags={}, noted=past.noted))
+
+
 def asked(past):
     """The units of a history, in order."""
     found = []
