@@ -190,19 +190,15 @@ class SinkWriter:
             if self._strange(positions):
                 return None
             raise
-        if not read:
-            if time.monotonic() < self._ask_at:
-                return read
-            try:
-                return None if self._strange(positions) else read
-            except Unavailable as error:  # nothing came, so nothing depends on the answer
-                self._logger.warning("sink_log_down", error=str(error))
-                return read
+        if not read and time.monotonic() < self._ask_at:
+            return read
         while not stop.is_set():
             try:
                 return None if self._strange(positions) else read
             except Unavailable as error:
                 self._logger.warning("sink_log_down", error=str(error))
+            if not read:
+                return read  # nothing came, so nothing depends on the answer
             stop.wait(RETRY_MAX_S)
         return []
 

@@ -5,6 +5,7 @@ automatic reset. Settings follow librdkafka's CONFIGURATION.md (read 2026-11).
 """
 
 import contextlib
+import functools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -70,8 +71,7 @@ class KafkaLog:
 
         Raises TopicMismatch when a topic is there with another partition count, Unavailable when no broker answers.
         """
-        admin = AdminClient(self._options)
-        metadata = self._metadata(admin)
+        metadata = self._metadata()
         replicas = min(3, len(metadata.brokers))
         for name in topics:
             if name in metadata.topics and len(metadata.topics[name].partitions) != partitions:
@@ -80,7 +80,7 @@ class KafkaLog:
         absent = [name for name in topics if name not in metadata.topics]
         wanted = [NewTopic(name, partitions, replicas, config=dict(topics[name])) for name in absent]
         if wanted:
-            for name, future in admin.create_topics(wanted, operation_timeout=_ADMIN_TIMEOUT_S).items():
+            for name, future in self._admin.create_topics(wanted, operation_timeout=_ADMIN_TIMEOUT_S).items():
                 try:
                     future.result()
                 except confluent_kafka.KafkaException as error:
@@ -102,7 +102,7 @@ class KafkaLog:
 
     def partition_counts(self) -> dict[str, int]:
         """Topic -> number of partitions."""
-        metadata = self._metadata(AdminClient(self._options))
+        metadata = self._metadata()
         return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
     def watermarks(self, topics: Iterable[str]) -> dict[TopicPartition, Watermarks]:
@@ -142,14 +142,13 @@ class KafkaLog:
 
     def identity(self, topics: Iterable[str]) -> Identity:
         """Which cluster this is, and its own id of each topic."""
-        admin = AdminClient(self._options)
         names = list(topics)
         try:
-            described = admin.describe_topics(TopicCollection(names), request_timeout=_ADMIN_TIMEOUT_S)
+            described = self._admin.describe_topics(TopicCollection(names), request_timeout=_ADMIN_TIMEOUT_S)
             ids = {name: str(future.result().topic_id) for name, future in described.items()} if names else {}
         except confluent_kafka.KafkaException as error:
             raise Unavailable("the broker", f"{self.bootstrap}: {error}; run `tapefold migrate`") from error
-        return Identity(self._metadata(admin).cluster_id or "", ids)
+        return Identity(self._metadata().cluster_id or "", ids)
 
     def records_at(self, places: Mapping[TopicPartition, int]) -> dict[TopicPartition, Record]:
         """The first record at or after each place; fetches little, as one record of each partition is wanted."""
@@ -206,9 +205,17 @@ class KafkaLog:
             }
         )
 
-    def _metadata(self, admin: AdminClient) -> Any:
+    @functools.cached_property
+    def _admin(self) -> AdminClient:
+        """One for all questions, from the first on: a client of its own for each cost 30 ms, and the sink asks with every batch.
+
+        Its calls raise what is wrong; between them a broker that is away is nobody's news.
+        """
+        return AdminClient({**self._options, "log_level": 2})
+
+    def _metadata(self) -> Any:
         try:
-            return admin.list_topics(timeout=_ADMIN_TIMEOUT_S)
+            return self._admin.list_topics(timeout=_ADMIN_TIMEOUT_S)
         except confluent_kafka.KafkaException as error:
             raise Unavailable("the broker", f"{self.bootstrap}: {error}") from error
 
