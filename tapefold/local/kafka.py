@@ -42,6 +42,7 @@ SERVICE = "Kafka"
 DISK_BYTES_MIN = 512 * 1024 * 1024
 
 _LOG_FILE = "kafka.log"
+_META_FILE = Path(DATA_DIR) / "meta.properties"
 _LOG_BYTES_MAX = 4 * 1024 * 1024
 _LOG_LINES_SEARCHED = 500
 _POLL_S = 0.05
@@ -160,7 +161,7 @@ class LocalKafka:
         found = Runtime.read(self.folder)
         if found is None or found.process is None or not found.process.alive():
             return None
-        if self._port in {None, found.ports["broker"]} and _serves(found.ports["broker"]):
+        if self._port in {None, found.ports["broker"]} and _serves(found.ports["broker"], self._cluster_id()):
             self._progress(f"{SERVICE} runs already as process {found.process.pid}, its last owner is gone")
             self._log_start_bytes = self._log_path.stat().st_size if self._log_path.exists() else 0
             return found
@@ -205,7 +206,7 @@ class LocalKafka:
         for name, content in configuration(ports["broker"], ports["controller"]).items():
             write_atomically(self.folder / name, content.encode())
         # Kafka writes this file last when it formats.
-        if (self.folder / DATA_DIR / "meta.properties").exists():
+        if (self.folder / _META_FILE).exists():
             return
         command = format_command(find_java(), ensure_jars(self._progress, self._cache_dir), _new_cluster_id())
         self._progress(f"{SERVICE}: preparing {self.folder / DATA_DIR}")
@@ -239,10 +240,11 @@ class LocalKafka:
     def _wait_until_served(self, runtime: Runtime, timeout_s: float) -> None:
         assert self._child is not None
         deadline_s = time.monotonic() + timeout_s
+        cluster_id = self._cluster_id()
         while time.monotonic() < deadline_s:
             if self._child.poll() is not None:
                 raise self._failure(self._start_failed())
-            if _serves(runtime.ports["broker"]):
+            if _serves(runtime.ports["broker"], cluster_id):
                 return
             time.sleep(_POLL_S)
         raise self._failure(self._start_failed())
@@ -256,6 +258,11 @@ class LocalKafka:
         # A note only: readers look whether the process lives. A full disk must not keep anybody from stopping.
         with suppress(OSError):
             Runtime(runtime.ports, None).write(self.folder)
+
+    def _cluster_id(self) -> str | None:
+        """What the formatted data folder says of itself; None of a broken one, of which the broker will say more."""
+        lines = (self.folder / _META_FILE).read_text("ascii").splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line).get("cluster.id")
 
     def _open_log(self) -> None:
         """Remembers where the log of this run begins; an overlong log of older runs is put aside."""
@@ -327,19 +334,23 @@ def _new_cluster_id() -> str:
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
-def _serves(port: int) -> bool:
-    """Whether a broker on the port lists itself as ready for clients.
+def _serves(port: int, cluster_id: str | None) -> bool:
+    """Whether the broker of this cluster lists itself on the port as ready for clients.
 
-    Asks Metadata, version 1, for no topics (https://kafka.apache.org/41/design/protocol/): an open port is not enough,
-    the list of brokers stays empty until the controller has let the broker in.
+    Asks Metadata, version 2, for no topics (https://kafka.apache.org/41/design/protocol/): an open port is not enough,
+    the list of brokers stays empty until the controller has let the broker in. And it may be another folder's broker
+    that answers there, one that took the port while ours was on its way to it and will die of that.
     """
     correlation = 1
-    request = struct.pack(">hhihi", 3, 1, correlation, -1, 0)  # key, version, correlation, no client id, no topics
+    request = struct.pack(">hhihi", 3, 2, correlation, -1, 0)  # key, version, correlation, no client id, no topics
     try:
         with socket.create_connection((HOST, port), timeout=_PROBE_TIMEOUT_S) as connection:
             connection.sendall(struct.pack(">i", len(request)) + request)
             with connection.makefile("rb") as answer:
-                _size_bytes, echoed, broker_count = struct.unpack(">iii", answer.read(12))
+                (size_bytes,) = struct.unpack(">i", answer.read(4))
+                body = answer.read(size_bytes)
+        echoed, broker_count = struct.unpack_from(">ii", body)
     except (OSError, struct.error):
         return False
-    return bool(echoed == correlation and broker_count > 0)
+    ours = cluster_id is not None and cluster_id.encode() in body
+    return bool(echoed == correlation and broker_count > 0 and ours)

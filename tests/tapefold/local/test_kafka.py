@@ -23,7 +23,7 @@ from tapefold.local.errors import AlreadyRunning, DownloadFailed, NoDiskSpace, P
 from tapefold.local.jars import KAFKA_VERSION, ensure_jars, find_java
 from tapefold.local.kafka import LocalKafka, running, stop
 from tapefold.local.kafka_files import RECORD_BYTES_MAX, broker_command, configuration, format_command
-from tapefold.local.state import FolderLock, port_free
+from tapefold.local.state import FolderLock, Runtime, port_free
 
 TOPIC = "ticks"
 
@@ -183,6 +183,25 @@ def test_remembered_port_that_is_taken_gives_way(kafka: LocalKafka) -> None:
     kafka.stop()
     with socket.create_server(("127.0.0.1", port)):
         assert f"127.0.0.1:{port}" != kafka.start().bootstrap
+
+
+def test_a_broker_that_was_quicker_to_the_port_is_not_taken_for_ours(
+    kafka: LocalKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another folder's broker binds the port after our look at it: it answers there, ours dies, and starts elsewhere."""
+    taken = int(kafka.address.bootstrap.partition(":")[2])
+    looks = [True, True]  # what the first looks at the port say: nobody is there yet
+    monkeypatch.setattr(
+        "tapefold.local.kafka.port_free", lambda port: looks.pop() if port == taken and looks else port_free(port)
+    )
+    (tmp_path / "kafka").mkdir()
+    Runtime({"broker": taken}, None).write(tmp_path / "kafka")
+    with LocalKafka(tmp_path, heap_mb=256) as other:
+        assert not looks
+        assert kafka.address.bootstrap != other.address.bootstrap
+        other.check()
+        assert other.address == running(tmp_path)
+    kafka.check()
 
 
 def test_port_that_was_asked_for_and_is_taken(tmp_path: Path) -> None:
