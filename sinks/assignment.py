@@ -3,6 +3,7 @@
 Nothing resets an offset. A partition that does not fit is stopped, by a name, with the command that comes next.
 """
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from sinks import columns
@@ -81,6 +82,16 @@ def position_of(partition: TopicPartition, committed: Committed | None, identity
     if at > marks.high:
         raise PartitionStopped("offset_above_high_watermark", partition, at, span, str(at))
     return at
+
+
+def first_of(
+    topic: str, known: Mapping[TopicPartition, Committed], identity: Identity, marks: Watermarks
+) -> Committed | None:
+    """What is to be held of a partition without a commit: it began where the log does, in the topic of its others' commits."""
+    others = [each for (name, _), each in known.items() if name == topic and each.topic_id]
+    if not others or any(each.topic_id == identity.topic_ids[topic] for each in others):
+        return None
+    return others[0]._replace(next=marks.low, tail=None)
 
 
 class Gap(NamedTuple):

@@ -1,12 +1,14 @@
-"""Is every offset of the raw topics in the store, once and as it stands on the log? Five queries, and the log itself.
+"""Is every offset of the raw topics in the store, once and as it stands on the log? Six queries, and the log itself.
 
 The queries are `clickhouse/audits/contiguity_*.sql`: commits make an unbroken chain from the first intent on, bronze has as many
-rows and offsets in every range as its commit says and none outside of them, no intent is left open; and, for the newest ranges and
-a sample (all with `full`), the content is that of the commit. A range that differs is compared with the log record by record, which
-names the offsets. Since commits were written by a sink that may err, the sample is read from the log again, too.
+rows and offsets in every range as its commit says and none outside of them, no intent is left open, no partition is unread; and,
+for the newest ranges and a sample (all with `full`), the content is that of the commit. A range that differs is compared with the
+log record by record, which names the offsets. Since commits were written by a sink that may err, the sample is read from the log
+again, too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,7 @@ from topics.log import Log, Stretch, Watermarks, read_ranges
 
 SAMPLE_RANGES = 50  # of a run that is not full: read from the log, and their content compared in the store
 RECENT_RANGES = 50  # the newest, which nobody has looked at yet
+_UNREAD_AFTER_MS = 300_000  # a record that nobody has committed for so long waits for nobody
 _NAMED_MAX = 20  # offsets that a finding names
 _RANGES_PER_QUERY = 100
 _LOG_ROWS_MAX = 100_000  # of ranges that are read from the log at once
@@ -65,9 +68,10 @@ def contiguity(
     Without `full` the rows of all ranges are counted, and the content of the newest and of a sample compared. Raises
     Unavailable.
     """
-    findings = [_found(row) for row in _rows(tables, sql, "chain", {})]
+    findings = [_found(row) for row in _rows(tables, sql, "chain", {"now": now_sql})]
     findings += [_found(row) for row in _rows(tables, sql, "intents", {"now": now_sql})]
     findings += _strays(tables, sql)
+    findings += _unread(log, tables, sql, sink, now_sql)
     checked = from_log = 0
     for chosen in _pages(tables, sink) if full else [_chosen(tables, sql, sink, seed=seed)]:
         found, on_log = _content(log, tables, sql, sink, chosen)
@@ -82,6 +86,26 @@ def _strays(tables: Tables, sql: Path) -> list[Finding]:
     first = [_found(row) for row in _rows(tables, sql, "strays", {})]
     again = {_found(row) for row in _rows(tables, sql, "strays", {})} if first else set()
     return [finding for finding in first if finding in again]
+
+
+def _unread(log: Log, tables: Tables, sql: Path, sink: str, now_sql: str) -> list[Finding]:
+    """The partitions that have records of five minutes and older, by their stamps, and no commit, in topics that have some."""
+    asked = {"sink": sink, "now": now_sql}
+    topics = {row[0] for row in _rows(tables, sql, "partitions", asked)} & log.partition_counts().keys()
+    marks = log.watermarks(sorted(topics))
+    read = set(_rows(tables, sql, "partitions", asked))  # behind the marks: what came since then is no finding
+    places = {each: mark.low for each, mark in marks.items() if mark.low < mark.high and each not in read}
+    old_ms = datetime.fromisoformat(f"{now_sql}+00:00").timestamp() * 1_000 - _UNREAD_AFTER_MS
+    return [
+        Finding(
+            "partition_unread",
+            f"sink {sink}: {topic}-{number} offsets [{marks[topic, number].low},{marks[topic, number].high})",
+            "a commit",
+            f"none, though its first record is of {datetime.fromtimestamp(record.timestamp_ms // 1_000, UTC):%F %T}",
+        )
+        for (topic, number), record in sorted(log.records_at(places).items())
+        if record.timestamp_ms < old_ms
+    ]
 
 
 def _content(log: Log, tables: Tables, sql: Path, sink: str, chosen: Mapping[Share, bool]) -> tuple[list[Finding], int]:

@@ -2,20 +2,22 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
-from sinks.assignment import Committed, PartitionStopped, check_tail, has_tail, position_of
+from sinks.assignment import Committed, PartitionStopped, check_tail, first_of, has_tail, position_of
 from sinks.batch import Share, where
 from sinks.evolution import Compatible
 from sinks.generation import split
+from sinks.identity import Schemas
 from sinks.layouts import DEAD
 from sinks.ledger import Ledger
 from sinks.protocol import REFUSED_MAX, TAKE_ANYTHING
-from sinks.readback import Readback
+from sinks.readback import Found, Readback
 from sinks.rows import RAW_RECORDS, Built, build_stretches
-from sinks.sift import Place, refused_rows, sifted
+from sinks.sift import Place, records_of, refused_rows, sifted
 from sinks.steps import (
     Command,
     Done,
@@ -100,8 +102,9 @@ class Delivery:
     ) -> None:
         self._log = log
         self._tables = tables
-        self._ledger = Ledger(tables, sink=sink, now_ns=now_ns)
-        self._readback = Readback(tables)
+        schemas = Schemas(tables)
+        self._ledger = Ledger(tables, sink=sink, now_ns=now_ns, schemas=schemas)
+        self._readback = Readback(tables, schemas)
         self._logger = logger
         self._code_version = code_version
         self._hit = hit
@@ -125,8 +128,9 @@ class Delivery:
         positions: dict[TopicPartition, int] = {}
         stopped: list[PartitionStopped] = []
         for partition, mark in marks.items():
+            committed = known.get(partition) or first_of(partition[0], known, self._identity, mark)
             try:
-                positions[partition] = position_of(partition, known.get(partition), self._identity, mark)
+                positions[partition] = position_of(partition, committed, self._identity, mark)
             except PartitionStopped as error:
                 stopped.append(error)
         self._check_tails(positions, known, marks, stopped)
@@ -146,13 +150,13 @@ class Delivery:
         }
         return before._replace(positions=positions, number=number)
 
-    def strangers(self, positions: Mapping[TopicPartition, int]) -> list[PartitionStopped]:
+    def strangers(self, positions: Mapping[TopicPartition, int], counts: Mapping[str, int]) -> list[PartitionStopped]:
         """The partitions whose topic is not the one of the assignment any more: deleted, or made anew under its name.
 
-        Ids never come back. So what was read before this was asked is of the topic that the assignment has found, if that is
-        still the answer. Raises what the log raises.
+        counts: the log's partitions of each topic now. Ids never come back. So what was read before this was asked is of the
+        topic that the assignment has found, if that is still the answer. Raises what the log raises.
         """
-        there = {topic for topic, _ in positions} & self._log.partition_counts().keys()
+        there = {topic for topic, _ in positions} & counts.keys()
         now = self._log.identity(sorted(there))
         stopped: list[PartitionStopped] = []
         for (topic, number), at in sorted(positions.items()):
@@ -237,13 +241,15 @@ class Delivery:
         refused = refused_rows(insert, batch.built.tables[table], command.token, REFUSED_MAX)
         built, places = batch.built, tuple[Place, ...]()
         if refused and len(refused) <= REFUSED_MAX:
-            built, places = sifted(batch.built, table, refused, self._log, self._code_version)
+            built, places = sifted(batch.built, table, refused, partial(records_of, self._log), self._code_version)
             self.refused_rows += len(refused)
             first = next(iter(refused.values()))
             self._logger.warning("sink_rows_refused", table=table, rows=len(refused), first=places[0], error=str(first))
         mark = hashlib.sha1(f"{table}{places}".encode(), usedforsecurity=False).hexdigest()[:16]
         changed = (table, DEAD) if places else ()
-        return batch._replace(built=built), Sifted(tuple(built.tables), changed, mark, len(refused))
+        why = str(next(iter(refused.values()), ""))
+        said = Sifted(tuple(built.tables), changed, mark, len(refused), batch.built.tables[table].num_rows, why)
+        return batch._replace(built=built), said
 
     def _insert(self, tokens: Mapping[str, str], rows: Mapping[str, pa.Table]) -> Done | RowsRefused:
         self._hit("sink.before_insert")
@@ -259,9 +265,17 @@ class Delivery:
             self._hit("sink.after_insert")
         return Done()
 
-    def _verify(self, batch: Batch, places: Sequence[str]) -> Verified:
+    def look(self, batch: Batch, places: Sequence[str]) -> Found:
+        """Read these places back; an insert of what is lacking is of what the last look did not find.
+
+        Raises StoreUnavailable, StatementRefused.
+        """
         found = self._readback.look(batch.built, batch.shares, places)
         self._lacking = found.lacking
+        return found
+
+    def _verify(self, batch: Batch, places: Sequence[str]) -> Verified:
+        found = self.look(batch, places)
         if found.doubled:
             self.duplicate_rows += found.doubled
             self._logger.warning("sink_duplicate_rows", table=RAW_RECORDS, rows=found.doubled)

@@ -22,13 +22,13 @@ _NAME = re.compile(r"\w+")
 # GROUP BY takes NULL for equal to NULL, a join does not; IN does where the setting `NULL_IN` says so.
 NULL_IN = " SETTINGS transform_null_in = 1"
 _LACKING = """
-WITH asked AS (SELECT KEYS, VERSION AS version FROM (SELECT *COMPUTED FROM WANTED))
+WITH asked AS (SELECT KEYS, VERSION AS _newest FROM (SELECT *COMPUTED FROM WANTED))
 SELECT count() AS lacking FROM (
     SELECT KEYS FROM (
-        SELECT KEYS, version, 1 AS is_asked FROM asked
-        UNION ALL SELECT KEYS, VERSION AS version, 0 AS is_asked FROM PLACE WHERE (KEYS) IN (SELECT KEYS FROM asked)
+        SELECT KEYS, _newest, 1 AS is_asked FROM asked
+        UNION ALL SELECT KEYS, VERSION AS _newest, 0 AS is_asked FROM PLACE WHERE (KEYS) IN (SELECT KEYS FROM asked)
     )
-    GROUP BY KEYS HAVING max(is_asked) AND (min(is_asked) OR maxIf(version, NOT is_asked) < maxIf(version, is_asked))
+    GROUP BY KEYS HAVING max(is_asked) AND (min(is_asked) OR maxIf(_newest, NOT is_asked) < maxIf(_newest, is_asked))
 )
 """
 
@@ -96,6 +96,23 @@ class Schema(NamedTuple):
             if name in sent:
                 continue
             waiting += [each for each in _NAME.findall(self.columns[name].expression) if each in self.columns]
+
+
+class Schemas:
+    """The schemas of the live database, read when first asked for, and again for a table that is not among them.
+
+    A table that is changed while the sink runs is known as it was.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._read: dict[str, Schema] = {}
+
+    def __getitem__(self, table: str) -> Schema:
+        """The schema of a table. Raises KeyError, StoreUnavailable, StatementRefused."""
+        if table not in self._read:
+            self._read = read_schemas(self._tables)
+        return self._read[table]
 
 
 def read_schemas(tables: Tables) -> dict[str, Schema]:

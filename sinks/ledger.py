@@ -8,7 +8,7 @@ from sinks import columns
 from sinks.assignment import Committed, Gap
 from sinks.batch import COMMITS, INTENTS, Round, Share, Tail, commit_rows, intent_rows
 from sinks.generation import LIVE
-from sinks.identity import read_schemas
+from sinks.identity import Schemas
 from sinks.steps import RoundSeen, WriteCommit
 from sinks.tables import Tables, Unless
 from topics.log import Identity, TopicPartition
@@ -43,13 +43,13 @@ _ROUND = " UNION ALL SELECT * FROM ".join((_INTENTS_OF, f"({_COMMITS_OF})", f"({
 
 
 class Ledger:
-    """The ledger of one sink. owner: this writer's own name, of no other and of no earlier one. now_ns: stamps rows."""
+    """The ledger of one sink. now_ns: stamps rows. schemas: of the same store, where they are kept; else its own."""
 
-    def __init__(self, tables: Tables, *, sink: str, now_ns: Callable[[], int]) -> None:
+    def __init__(self, tables: Tables, *, sink: str, now_ns: Callable[[], int], schemas: Schemas | None = None) -> None:
         self._tables = tables
         self._sink = sink
         self._now_ns = now_ns
-        self._commit_kinds: dict[str, str] = {}
+        self._schemas = schemas or Schemas(tables)
 
     def committed(self) -> dict[TopicPartition, Committed]:
         """Each partition's last commit, or the end of a gap accepted past it."""
@@ -105,12 +105,9 @@ class Ledger:
         rows = columns.plain(
             commit_rows(said.round, tails, said.written, sink=self._sink, identity=identity, at_ns=at_ns)
         )
-        if not self._commit_kinds:
-            self._commit_kinds = {
-                name: column.kind for name, column in read_schemas(self._tables)[COMMITS].columns.items()
-            }
+        declared = self._schemas[COMMITS].columns
         found = {"sink": self._sink, "round": said.round.number}
-        kinds = [self._commit_kinds[name] for name in rows.column_names]
+        kinds = [declared[name].kind for name in rows.column_names]
         self._tables.insert_arrow(COMMITS, rows, said.token, unless=Unless(_THIS_ROUND, found, kinds))
 
     def accept_gap(self, gap: Gap) -> None:

@@ -15,7 +15,7 @@ A round is a set of offset ranges, one per partition, under a number. Its steps:
 Any failure leads back to the reading of the round, after a wait. Nothing here knows a clock: the time is an argument.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, NamedTuple
 
 from sinks.batch import Round, Share, restricted, token
@@ -50,14 +50,14 @@ RETRY_MAX_NS = 5_000_000_000
 # what was acknowledged and is not seen is looked for again, 3 s in all, before it counts as lost.
 PATIENCE = 4
 TAKE_ANYTHING = frozenset({"raw_records", "dead"})  # tables whose columns hold any bytes: no row of theirs is refused
-REFUSED_MAX = 1_000  # rows of one table in one round; more is a table that is not the one our rows are made for
+REFUSED_MAX = 1_000  # rows of one table in one round; more, or all of several, is a table not made for our rows
 
 HaltReason = Literal[
     "rows_do_not_stay",  # the store acknowledges inserts and the read-back does not find them
     "content_mismatch",  # the store holds other content at these offsets
     "intent_content_mismatch",  # the log no longer holds what the intent was made of
     "intent_of_other_code",  # the rows of the intent were made by code whose rows differ from ours
-    "rows_refused",  # the store refuses more rows of a table than single bad records would explain
+    "rows_refused",  # the store refuses more rows of a table than single bad records would explain, or all of several
 ]
 _REMEDY: dict[HaltReason, str] = {
     "rows_do_not_stay": "check the store's disk and its logs, then start the sink again",
@@ -65,7 +65,8 @@ _REMEDY: dict[HaltReason, str] = {
     " _partition = PARTITION AND _offset = OFFSET`, then start the sink again; it comes back from the log",
     "intent_content_mismatch": "the log was cut or changed; run `tapefold audit contiguity --full` before anything else",
     "intent_of_other_code": "start the version that wrote the intent once, let it drain, then upgrade",
-    "rows_refused": "compare the table with `tapefold migrate` on an empty store, undo what was changed, start the sink again",
+    "rows_refused": "compare the table with `tapefold migrate` on an empty store, undo what was changed, start the sink again;"
+    " if it is as it should be and the records are wrong, name it in SINK_REFUSABLE until they are in `dead`",
 }
 
 
@@ -97,7 +98,8 @@ class State(NamedTuple):
     positions: what may be adopted begins here. doubt: rows may be there already, so look before the insert.
     acknowledged: the last write of an intent or commit was. patience: looks for what was acknowledged. marks: table -> mark of
     the rows that were sifted out of it or came into it by that; other rows, so other tokens.
-    failures: steps that failed since the last that did not.
+    failures: steps that failed since the last that did not. refusing: places that took none of their rows when they last had some,
+    with the round since when. refusable: the tables of which that is no reason to stop.
     """
 
     sink: str
@@ -118,6 +120,8 @@ class State(NamedTuple):
     marks: Mapping[str, str] = {}
     failures: int = 0
     patience: int = 0
+    refusing: Mapping[str, int] = {}
+    refusable: Collection[str] = ()
     last: Command | None = None
 
 
@@ -131,9 +135,14 @@ def begin(
     proposal: tuple[Share, ...] = (),
     tables: tuple[str, ...] = (),
     doubt: bool = False,
+    refusing: Mapping[str, int] = {},
+    refusable: Collection[str] = (),
 ) -> tuple[State, Command]:
-    """Begin the round `number`, or take it up: with a proposal by its intent, without one by reading."""
-    state = State(sink, owner, code, number, positions, proposal, tables, doubt)
+    """Begin the round `number`, or take it up: with a proposal by its intent, without one by reading.
+
+    refusing: what the state of the round before this one said at its end, if this writer took part in that.
+    """
+    state = State(sink, owner, code, number, positions, proposal, tables, doubt, refusing=refusing, refusable=refusable)
     return _told(state, _intent(state) if proposal else ReadRound(number))
 
 
@@ -166,7 +175,8 @@ def _after(state: State) -> tuple[State, Command]:
             levels = dict(state.levels)
             for place in tokens:
                 levels[place] = levels.get(place, Level())._replace(acknowledged=True)
-            return _verify(state._replace(levels=levels, failures=0))
+            refusing = {place: since for place, since in state.refusing.items() if place not in tokens}
+            return _verify(state._replace(levels=levels, failures=0, refusing=refusing))
         case Wait():
             return _told(state, ReadRound(state.number))
         case _:
@@ -254,14 +264,32 @@ def _refused(state: State, sifted: RowsRefused | Sifted) -> tuple[State, Command
     if isinstance(sifted, RowsRefused):
         return _told(state, Sift(sifted.place, _token(state, sifted.place)))
     assert isinstance(state.last, Sift)
-    if sifted.refused > REFUSED_MAX:
-        raise Halted(
-            "rows_refused", state.number, f"expected at most {REFUSED_MAX} rows of {state.last.place}, were more"
-        )
+    place = state.last.place
+    since = state.refusing.get(place, state.number)
+    check_refused(state.number, place, sifted, state.refusable, since)
+    refusing = {each: told for each, told in state.refusing.items() if each != place}
+    if sifted.refused == sifted.rows:
+        refusing[place] = since
     marks = {**state.marks, **dict.fromkeys(sifted.changed, sifted.mark)}
     levels = {place: level for place, level in state.levels.items() if split(place)[1] not in sifted.changed}
-    levels[state.last.place] = Level(acknowledged=True)
-    return _verify(state._replace(tables=sifted.tables, marks=marks, levels=levels, patience=0))
+    levels[place] = Level(acknowledged=True)
+    return _verify(state._replace(tables=sifted.tables, marks=marks, levels=levels, patience=0, refusing=refusing))
+
+
+def check_refused(number: int, place: str, sifted: Sifted, refusable: Collection[str], since: int) -> None:
+    """Whether single bad records explain what was refused. since: the round from which on the place took no row. Raises Halted.
+
+    One row alone may be a bad one. Where two are all there was, in one round or in two that follow each other, it is more
+    likely that the table was changed: at low rates all of its rows would come to `dead`, one by one.
+    """
+    why = f": {sifted.why}" if sifted.why else ""
+    if sifted.refused > REFUSED_MAX:
+        raise Halted("rows_refused", number, f"expected at most {REFUSED_MAX} rows of {place}, were more{why}")
+    if not sifted.refused or sifted.refused < sifted.rows or split(place)[1] in refusable:
+        return
+    if sifted.rows > 1 or since < number:
+        held = f"all {sifted.rows} rows" if sifted.rows > 1 else f"each row since round {since}"
+        raise Halted("rows_refused", number, f"expected {place} to take some rows, it refused {held}{why}")
 
 
 def _places(state: State) -> tuple[str, ...]:

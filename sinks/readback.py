@@ -14,7 +14,7 @@ from sinks import columns
 from sinks.batch import Share, where
 from sinks.checksum import ROW_HASH_SQL, Hashes
 from sinks.generation import split
-from sinks.identity import NULL_IN, Schema, read_schemas
+from sinks.identity import NULL_IN, Schemas
 from sinks.rows import RAW_RECORDS, Built
 from sinks.tables import Beside, StatementRefused, Tables
 from topics.log import TopicPartition
@@ -33,10 +33,12 @@ Sums = tuple[int, int]
 class Found(NamedTuple):
     """What a read-back showed. lacking: place -> the rows to insert again. altered: the first row that is another one.
 
-    doubled: rows of bronze that stand more than once; its engine removes them in time, FINAL hides them at once.
+    counts: place -> how many rows it lacks, in tables other than bronze one for each identity. doubled: rows of bronze that
+    stand more than once; its engine removes them in time, FINAL hides them at once.
     """
 
     lacking: dict[str, pa.Table]
+    counts: dict[str, int]
     altered: str | None
     doubled: int
 
@@ -44,9 +46,9 @@ class Found(NamedTuple):
 class Readback:
     """Compares the tables with what was built for them."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, schemas: Schemas) -> None:
         self._tables = tables
-        self._schemas: dict[str, Schema] = {}
+        self._schemas = schemas
 
     def look(self, built: Built, shares: Sequence[Share], places: Sequence[str]) -> Found:
         """What is lacking, altered or doubled of `built`, which holds the records of `shares`, in these places."""
@@ -56,18 +58,17 @@ class Readback:
             if not error.is_of_rows:
                 raise
             seen = self._asked_apart(built, shares, places)
-        lacking = {
-            place: built.tables[split(place)[1]]
-            for place in places
-            if place != RAW_RECORDS and seen[place, 0][0]  # without an answer for it: a KeyError, never "all there"
-        }
+        # Without an answer for a place: a KeyError, never "all there".
+        counts = {place: count for place in places if place != RAW_RECORDS and (count := seen[place, 0][0])}
+        lacking = {place: built.tables[split(place)[1]] for place in counts}
         altered: str | None = None
         doubled = 0
         if RAW_RECORDS in places:
             mask, altered, doubled = self._bronze(built, shares, seen)
             if mask is not None:
                 lacking[RAW_RECORDS] = built.tables[RAW_RECORDS].filter(pa.array(mask))
-        return Found(lacking, altered, doubled)
+                counts[RAW_RECORDS] = int(mask.sum())
+        return Found(lacking, counts, altered, doubled)
 
     def _asked(self, built: Built, shares: Sequence[Share], places: Sequence[str]) -> dict[TopicPartition, Sums]:
         """Rows and checksum of each bronze partition of `shares`; for another place, as partition 0, the rows it lacks.
@@ -81,8 +82,6 @@ class Readback:
             if place == RAW_RECORDS:
                 queries.append(_SUMS.replace("RANGES", _bronze_where(_bronze_shares(built, shares).values())))
                 continue
-            if table not in self._schemas:
-                self._schemas = read_schemas(self._tables)
             rows = built.tables[table]
             identity = self._schemas[table].identity(rows.column_names)
             wanted = columns.plain(rows.select([*identity.inputs]))

@@ -4,7 +4,7 @@ Each committed range is read from the log again, and each table that has rows of
 its commit. What is lacking is inserted under a token of this repair's own: the store may still remember the first one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -14,8 +14,8 @@ from sinks.columns import headers
 from sinks.delivery import Batch, Delivery
 from sinks.generation import placed
 from sinks.generations import read
-from sinks.protocol import REFUSED_MAX, Halted
-from sinks.steps import Insert, RowsRefused, Sift, Verified, Verify
+from sinks.protocol import Halted, check_refused
+from sinks.steps import Insert, RowsRefused, Sift
 from sinks.tables import Tables
 from topics.log import Log, read_ranges
 
@@ -41,9 +41,16 @@ class Looked(NamedTuple):
 
 
 def repair(
-    log: Log, tables: Tables, delivery: Delivery, topics: Sequence[str], *, sink: str, stamp: str
+    log: Log,
+    tables: Tables,
+    delivery: Delivery,
+    topics: Sequence[str],
+    *,
+    sink: str,
+    stamp: str,
+    refusable: Collection[str] = (),
 ) -> Iterator[Looked]:
-    """Look at every round, and mend it. stamp: of this repair, in its tokens; no other has or had it.
+    """Look at every round, and mend it. stamp: of this repair, in its tokens; no other has or had it. refusable: as a writer's.
 
     Raises PartitionStopped when the log is not the one of the commits, Halted when a range of it changed, when the store
     holds other content or does not keep what it acknowledges; StoreUnavailable, StatementRefused, and what the log raises.
@@ -57,7 +64,8 @@ def repair(
         if there:
             batch = delivery.load(there)
             _check(log, number, there, batch, first_version=first_version)
-            mended = _mended(delivery, tables, number, batch, f"{sink}:{number}:repair:{stamp}")
+            round_ = _Round(number, f"{sink}:{number}:repair:{stamp}", refusable)
+            mended = _mended(delivery, tables, batch, round_)
         else:
             mended = ()
         yield Looked(number, there, mended, gone)
@@ -91,29 +99,41 @@ def _first_checksum(log: Log, share: Share) -> int:
     return total(row_hashes(part.offsets, part.timestamps_ms, part.keys, made, part.values, first_version=True))
 
 
-def _mended(delivery: Delivery, tables: Tables, number: int, batch: Batch, named: str) -> tuple[str, ...]:
-    shares = batch.shares
+class _Round(NamedTuple):
+    """What to call its inserts, and the tables of which all rows may be refused."""
+
+    number: int
+    named: str
+    refusable: Collection[str]
+
+
+def _mended(delivery: Delivery, tables: Tables, batch: Batch, of: _Round) -> tuple[str, ...]:
+    """The places that lacked rows and have them now; a row that is refused again is in `dead` and does not count."""
+    (number, named, refusable), shares, whole = of, batch.shares, batch
     written = read(tables).written
-    places = placed(batch.built.tables, written)
-    if not (lacking := _lacking(delivery, batch, number, places)):
+    if not (counts := _lacking(delivery, batch, number, placed(batch.built.tables, written))):
         return ()
+    brought, lacking = set[str](), counts
     tokens = {place: token(named, place, shares, 0) for place in lacking}
     while isinstance(event := delivery.execute(Insert(tokens, lacking=True), batch), RowsRefused):
         batch, said = delivery.sift(Sift(event.place, tokens[event.place]), batch)
-        if not 0 < said.refused <= REFUSED_MAX:
-            raise Halted("rows_refused", number, f"{event.place} refuses {said.refused} rows")
-        places = placed(batch.built.tables, written)
-        if not (lacking := _lacking(delivery, batch, number, places)):
-            return ()
+        check_refused(number, event.place, said, refusable, number)
+        lacking = _lacking(delivery, batch, number, placed(batch.built.tables, written))
+        brought |= lacking.keys() - counts.keys()  # rows of `dead`, which the log does not have
+        if not lacking:
+            break
         tokens = {place: token(f"{named}:{said.mark}", place, shares, 0) for place in lacking}
-    if still := _lacking(delivery, batch, number, lacking):
+    if lacking and (still := _lacking(delivery, batch, number, [*lacking])):
         raise Halted("rows_do_not_stay", number, f"{', '.join(still)} lost them: {', '.join(map(str, shares))}")
-    return lacking
+    if batch is not whole:  # of what was lacking, the refused rows still are
+        left = _lacking(delivery, whole, number, [*counts])
+        return tuple(sorted(brought | {place for place, count in counts.items() if left.get(place, 0) < count}))
+    return tuple(sorted(counts))
 
 
-def _lacking(delivery: Delivery, batch: Batch, number: int, places: tuple[str, ...]) -> tuple[str, ...]:
-    verified = delivery.execute(Verify(places), batch)
-    assert isinstance(verified, Verified)
-    if verified.altered is not None:
-        raise Halted("content_mismatch", number, verified.altered)
-    return tuple(sorted(verified.lacking))
+def _lacking(delivery: Delivery, batch: Batch, number: int, places: Sequence[str]) -> dict[str, int]:
+    """The places that lack rows of the batch, and how many."""
+    found = delivery.look(batch, places)
+    if found.altered is not None:
+        raise Halted("content_mismatch", number, found.altered)
+    return found.counts

@@ -13,6 +13,7 @@ from sinks.tables import StatementRefused
 from topics.log import Log, Record, TopicPartition, read_ranges
 
 Place = tuple[str, int, int]  # topic, partition, offset
+RecordsAt = Callable[[Sequence[Place]], Mapping[Place, Record]]
 
 
 def refused_rows(
@@ -50,24 +51,25 @@ def _refusal(insert: Callable[[pa.Table, str], object], rows: pa.Table, token: s
 
 
 def sifted(
-    built: Built, table: str, refused: Mapping[int, StatementRefused], log: Log, code_version: str
+    built: Built, table: str, refused: Mapping[int, StatementRefused], records_at: RecordsAt, code_version: str
 ) -> tuple[Built, tuple[Place, ...]]:
     """The rows without the refused ones, which `dead` tells instead; and where their records stand, in order.
 
-    Raises what the log raises: the records are read again, for `dead` shows the beginning of their values.
+    records_at: the records at these places, for `dead` shows the beginning of their values. Raises what it raises.
     """
     rows = built.tables[table]
     places = [
         (rows["_topic"][number].as_py(), rows["_partition"][number].as_py(), rows["_offset"][number].as_py())
         for number in refused
     ]
-    records = _records(log, places)
+    records = records_at(places)
     why = [f"{table}: the store refused it with code {error.code}: {_said(error)}" for error in refused.values()]
     told = [(records[place], detail) for place, detail in zip(places, why, strict=True)]
     return with_refused(built, table, list(refused), told, code_version), tuple(sorted(places))
 
 
-def _records(log: Log, places: Sequence[Place]) -> dict[Place, Record]:
+def records_of(log: Log, places: Sequence[Place]) -> dict[Place, Record]:
+    """The records at these places of the log, read again. Raises what the log raises."""
     spans: dict[TopicPartition, list[int]] = {}
     for topic, number, offset in places:
         spans.setdefault((topic, number), []).append(offset)

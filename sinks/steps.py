@@ -133,13 +133,15 @@ class Sifted(NamedTuple):
     """The other rows of the place are written, and the refused ones are rows of `dead` from now on.
 
     tables: those with rows of the round now. changed: the tables whose rows are other ones than before. mark: made of what
-    is refused, the same for every writer. refused: how many rows of the place are.
+    is refused, the same for every writer. refused: how many rows of the place are, of `rows`. why: the store's word of the first.
     """
 
     tables: tuple[str, ...]
     changed: tuple[str, ...]
     mark: str
     refused: int
+    rows: int
+    why: str
 
 
 Event = Done | Failed | RoundSeen | Loaded | Verified | RowsRefused | Sifted

@@ -7,7 +7,8 @@ errors end `run`. What a round must do is decided in `protocol`; here it is only
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal
 
@@ -27,12 +28,14 @@ from topics.log import Log, Reader, Stretch, TopicPartition, joined
 from topics.units import NS_PER_S
 
 BATCH_ROWS_MAX = 50_000  # one block of ClickHouse, so that one insert is one part per month
-BATCH_BYTES_MAX = 64 * 1024 * 1024  # of values; two batches are in memory, beside their rows in Arrow
+BATCH_BYTES_MAX = 32 * 1024 * 1024  # of values; two batches are in memory, one of them as rows alone
 BATCH_WAIT_S = 1.0  # fewer, larger inserts: at 2,000 frames/s half of the records can be queried 1 s after they came
 RETRY_FIRST_S = 0.2
 RETRY_MAX_S = 5.0
 _READ_ROWS_MAX = 5_000  # bounds how far one read overshoots BATCH_BYTES_MAX, and how long the other thread waits
 _READ_WAIT_S = 0.05
+# A fetch lists a hundred partitions: at 2,000 frames/s one for each arrival took the broker a quarter of its time.
+_GATHER_S = 0.25
 _STRANGERS_S = 5.0  # between two looks at the topics' ids while nothing comes; what comes is looked at with its batch
 _IDLE_S = 0.1  # between two looks at `stop` while nothing comes
 _NOTHING = Batch((), Built({}, np.empty(0, np.uint64), {}, {}, {}))  # of one who only finishes what others began
@@ -45,6 +48,7 @@ class SinkWriter:
 
     sink: the name under which positions are kept. owner: a name that no other writer has or had. now_ns: the clock of
     the ledger's rows. code_version: stamped on rows of `dead`. hit: a failpoint. compatible: schema versions it takes.
+    refusable: tables of which the store may refuse all rows; without it that is a table which was changed, and the end.
     batch_rows_max, batch_bytes_max, batch_wait_s: a batch ends at the first of these; the wait counts from its first
     record.
     """
@@ -62,6 +66,7 @@ class SinkWriter:
         sink: str = "main",
         hit: Hit = nothing,
         compatible: Compatible = OUR_SCHEMA,
+        refusable: Collection[str] = (),
         batch_rows_max: int = BATCH_ROWS_MAX,
         batch_bytes_max: int = BATCH_BYTES_MAX,
         batch_wait_s: float = BATCH_WAIT_S,
@@ -80,7 +85,11 @@ class SinkWriter:
         self._lock = threading.Lock()
         self._committed: dict[TopicPartition, int] = {}
         self._compatible = compatible
+        self._refusable = refusable
+        self._refusing: tuple[int, Mapping[str, int]] = (0, {})  # what holds for the round of this number, see `begin`
         self._stopped: dict[TopicPartition, PartitionStopped] = {}
+        self._known: AbstractSet[TopicPartition] = frozenset()  # to the assignment
+        self._grown = False  # there are more of them
         self._ask_at = 0.0  # monotonic seconds
         self._delivery = Delivery(
             log,
@@ -121,9 +130,7 @@ class SinkWriter:
 
         Raises PartitionStopped when no partition is left that may go on, Halted, Unavailable when the log fails.
         """
-        assignment = self._until_answered(lambda: self._delivery.assign(self._topics), stop)
-        if assignment is not None:
-            self._note_stopped(assignment)
+        assignment = self._assigned(stop)
         with ThreadPoolExecutor(1, "sink-deliver") as pool:
             while assignment is not None:
                 self._moved(assignment.positions)
@@ -137,9 +144,35 @@ class SinkWriter:
                 if outcome == "stopped":
                     return
                 before = self._going(assignment)
-                assignment = self._until_answered(lambda: self._delivery.refreshed(before), stop)  # noqa: B023
+                if self._grown:
+                    assignment = self._assigned_anew(stop)
+                else:
+                    assignment = self._until_answered(lambda: self._delivery.refreshed(before), stop)  # noqa: B023
+
+    def _assigned(self, stop: threading.Event) -> Assignment | None:
+        """The assignment of all partitions that the log has, without those that were stopped; None when `stop` came first."""
+        assignment = self._until_answered(lambda: self._delivery.assign(self._topics), stop)
+        if assignment is None:
+            return None
+        self._note_stopped(assignment)
+        self._known = assignment.positions.keys() | {error.partition for error in assignment.stopped}
+        return self._going(assignment)
+
+    def _assigned_anew(self, stop: threading.Event) -> Assignment | None:
+        """The same while the sink lives: a partition that was made a moment ago may not answer yet."""
+        while not stop.is_set():
+            try:
+                assignment = self._assigned(stop)
+            except Unavailable as error:
+                self._logger.warning("sink_log_down", error=str(error))
+                stop.wait(RETRY_FIRST_S)
+            else:
+                self._grown = False
+                return assignment
+        return None
 
     def _begun(self, assignment: Assignment, batch: Batch = _NOTHING) -> tuple[State, Command]:
+        number, refusing = self._refusing
         return begin(
             sink=self._sink,
             owner=self._owner,
@@ -149,13 +182,15 @@ class SinkWriter:
             proposal=batch.shares,
             tables=tuple(batch.built.tables),
             doubt=any(each.first < assignment.ahead.get((each.topic, each.partition), 0) for each in batch.shares),
+            refusing=refusing if number == assignment.number else {},
+            refusable=self._refusable,
         )
 
     def _pump(self, assignment: Assignment, pool: ThreadPoolExecutor, stop: threading.Event) -> Outcome:
         """Read the next batch while the current one is delivered. A batch is never delivered past a failed one."""
         positions = dict(assignment.positions)
         number = assignment.number
-        reader = self._log.reader(positions)
+        reader = self._log.reader(positions, gather_s=_GATHER_S)
         delivered: Future[Outcome] | None = None
         try:
             while not stop.is_set():
@@ -167,12 +202,14 @@ class SinkWriter:
                 if not (parts := self._taken(read, positions)):
                     continue
                 batch = self._delivery.build(parts, positions)
+                del read, parts  # who waits for the store holds rows, and not their records as well
                 if delivered is not None and (outcome := delivered.result()) != "committed":
                     return outcome
                 begun = self._begun(assignment._replace(positions=dict(positions), number=number), batch)
                 delivered = pool.submit(self._delivered, *begun, batch, stop)
                 positions.update({(each.topic, each.partition): each.next for each in batch.shares})
                 number += 1
+                del batch, begun
             return "stopped" if delivered is None or delivered.result() == "committed" else delivered.result()
         finally:
             reader.close()
@@ -203,15 +240,20 @@ class SinkWriter:
         return []
 
     def _strange(self, positions: dict[TopicPartition, int]) -> bool:
-        """Whether partitions are to be stopped because their topic is another one; they are, and it is said."""
+        """Whether the assignment holds no more: a topic is another one, so its partitions are stopped; or has more of them."""
         self._ask_at = time.monotonic() + _STRANGERS_S
         going = {partition: at for partition, at in positions.items() if partition not in self._stopped}
-        stopped = self._delivery.strangers(going)
+        counts = self._log.partition_counts()
+        stopped = self._delivery.strangers(going, counts)
         for error in stopped:
             self._note_partition(error)
         if len(stopped) == len(going) and stopped:
             raise stopped[0]
-        return bool(stopped)
+        there = {(topic, number) for topic in self._topics for number in range(counts.get(topic, 0))}
+        if new := sorted(there - self._known):
+            self._grown = True
+            self._logger.info("sink_partitions_came", partitions=[f"{topic}-{number}" for topic, number in new])
+        return bool(stopped or new)
 
     def _note_partition(self, error: PartitionStopped) -> None:
         self._stopped[error.partition] = error
@@ -274,6 +316,7 @@ class SinkWriter:
             state, command = step(state, event, self._now_ns())
         if command.outcome == "committed":
             self._moved({(each.topic, each.partition): each.next for each in command.shares})
+            self._refusing = (state.number + 1, state.refusing)
             return "committed" if command.shares == proposal else "beaten"
         return command.outcome
 

@@ -1,5 +1,6 @@
 -- Commits and accepted gaps of each partition must join: no hole, no overlap, and they begin where its first intent did that was
--- part of a committed round. A row here is where they do not.
+-- part of a committed round. A row here is where they do not. Of several intents of a round the one counts that writers follow;
+-- who does not know a partition leaves it out of the commit, and the next round has it: so an intent counts after five minutes.
 SELECT * FROM
 (
 SELECT
@@ -44,7 +45,11 @@ FROM
 (
     SELECT sink, topic, partition, min(first) AS begun, max(next) AS ended
     FROM tapefold.sink_intents
-    WHERE (sink, round) IN (SELECT sink, round FROM tapefold.sink_commits)
+    WHERE at < {now:DateTime64(9, 'UTC')} - INTERVAL 5 MINUTE
+        AND (sink, round) IN (SELECT sink, round FROM tapefold.sink_commits)
+        AND (sink, round, (attempt, owner)) IN (
+            SELECT sink, round, max((attempt, owner)) FROM tapefold.sink_intents GROUP BY sink, round
+        )
     GROUP BY sink, topic, partition
 ) AS intents
 LEFT JOIN

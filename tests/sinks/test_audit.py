@@ -148,6 +148,39 @@ def test_a_first_commit_that_is_gone_is_named(tables: Tables, log: MemoryLog) ->
     ]
 
 
+def test_a_partition_that_a_round_left_out_is_no_late_beginning(tables: Tables, log: MemoryLog) -> None:
+    """Not in an intent that lost, nor within five minutes in one that writers followed; after that nobody has it, and it is."""
+    fill(log, 10)
+    with Running(writer(log, tables, topics=[RAW])) as running:
+        running.drained()
+
+    def intend(attempt: int, partition: int) -> None:
+        tables.command(
+            "INSERT INTO tapefold.sink_intents (sink, round, attempt, owner, code, topic, partition, first, next, rows, at)"
+            f" VALUES ('main', 1, {attempt}, 'z', 4, '{RAW}', {partition}, 3, 9, 6, '2026-08-06 07:06:00')"
+        )
+
+    intend(1, 7)
+    intend(2, 8)
+    assert [] == findings(log, tables, now="2026-08-06 07:10:00")
+    place = f"sink main: {RAW}-8 offsets [3,9)"
+    assert [Finding("chain_begins_late", place, "expected 3", "was no commit")] == findings(log, tables)
+
+
+def test_a_partition_that_nobody_reads_is_named(drained: Tables, log: MemoryLog) -> None:
+    """Five minutes after its first record; not while the sink itself is so young, nor a topic that it has nothing of."""
+    log._partitions[RAW].append([])
+    log.appender().append(RAW, b"x", partition=2, timestamp_ms=NOW_NS // 1_000_000 + 60_000)
+    log.appender().append("books", b"x", partition=0, timestamp_ms=0)
+    for young in ("2026-08-06 07:10:00", "2026-08-06 07:12:00"):
+        assert [] == findings(log, drained, now=young)
+    place, was = f"sink main: {RAW}-2 offsets [0,1)", "none, though its first record is of 2026-08-06 07:07:40"
+    assert [Finding("partition_unread", place, "a commit", was)] == findings(log, drained)
+    with Running(writer(log, drained, topics=[RAW])) as running:
+        running.drained()
+    assert [] == findings(log, drained)
+
+
 def test_commits_of_the_first_hash_are_read_by_it(drained: Tables, log: MemoryLog) -> None:
     """What was committed by an older sink still stands; a row of it that was altered is named."""
     first_hash = (

@@ -7,11 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from sink_rig import NOW_NS, RAW, Journal, KilledHere, Running, chain, dying, fill, writer
+from sink_rig import RAW, Journal, KilledHere, Running, chain, dying, fill, hands, writer
 
 from sinks.audit import contiguity
-from sinks.delivery import PLACES, Delivery
-from sinks.evolution import OUR_SCHEMA
+from sinks.delivery import PLACES
+from sinks.protocol import Halted
 from sinks.repair import repair
 from sinks.rows import build
 from sinks.sift import refused_rows
@@ -98,6 +98,73 @@ def test_who_takes_the_round_over_refuses_the_same_rows(strict: Tables, trades: 
     in_order(trades, strict)
 
 
+# What the store answers: a text that is no address (676), a type that is made of no text (53).
+@pytest.fixture(params=["IPv6", "Map(String, String)"])
+def changed(tables: Tables, request: pytest.FixtureRequest) -> Iterator[Tables]:
+    """A store whose table of trades was changed by hand: none of our rows fits into it."""
+    ((kind,),) = tables.query_rows(
+        "SELECT type FROM system.columns WHERE database = 'tapefold' AND table = 'trades' AND name = 'conn'"
+    ).rows
+    tables.command(f"ALTER TABLE tapefold.trades DROP COLUMN conn, ADD COLUMN conn {request.param}")
+    yield tables
+    tables.command("TRUNCATE TABLE tapefold.trades SYNC")
+    tables.command("ALTER TABLE tapefold.trades DROP COLUMN conn")
+    tables.command(f"ALTER TABLE tapefold.trades ADD COLUMN conn {kind}")
+
+
+def tell(log: MemoryLog, make: Any, *numbers: int) -> None:
+    """Append these trades."""
+    for number in numbers:
+        value = make.record(TRADES, make.trade(trade_id=f"t{number}")).value
+        log.appender().append(TRADES, value, partition=0)
+
+
+def refusal(log: MemoryLog, tables: Tables, **options: Any) -> Halted:
+    """The error that ends a writer."""
+    with pytest.raises(Halted) as caught:
+        writer(log, tables, topics=[TRADES], **options).run(threading.Event())
+    return caught.value
+
+
+def test_a_table_that_was_changed_by_hand_stops_the_sink_and_nothing_of_it_is_dead(
+    changed: Tables, log: MemoryLog, make: Any
+) -> None:
+    """However few rows come: all of two are no bad rows. The message has the store's word and what to do."""
+    tell(log, make, 0, 1)
+    said = str(refusal(log, changed))
+    assert "expected trades to take some rows, it refused all 2 rows: the store refused" in said
+    assert "undo what was changed" in said
+    assert [] == told(changed)
+
+
+def test_rows_that_come_one_by_one_stop_it_with_the_second_and_come_back_by_repair(
+    changed: Tables, log: MemoryLog, make: Any
+) -> None:
+    """The first alone may be a bad one."""
+    tell(log, make, *range(5))
+    assert "refused each row since round 1" in str(refusal(log, changed, batch_rows_max=1))
+    assert [("bad_value", "sink", TRADES, 0, 0, 0)] == told(changed)
+    changed.command("ALTER TABLE tapefold.trades DROP COLUMN conn")
+    changed.command("ALTER TABLE tapefold.trades ADD COLUMN conn LowCardinality(String)")
+    with Running(writer(log, changed, topics=[TRADES])) as running:
+        running.drained()
+    assert [1, 1] == [len(told(changed)), len(mended(log, changed, "1"))]
+    assert 5 == changed.query_rows("SELECT count() FROM tapefold_api.trades").rows[0][0]
+
+
+def test_rows_that_are_all_wrong_are_dead_where_the_operator_says_so(
+    changed: Tables, log: MemoryLog, make: Any
+) -> None:
+    """By the table's name; a repair asks as well."""
+    tell(log, make, 0, 1)
+    with Running(writer(log, changed, topics=[TRADES], refusable=["trades"])) as running:
+        running.drained()
+    assert 2 == len(told(changed))
+    assert [] == mended(log, changed, "1", refusable=["trades"])
+    with pytest.raises(Halted, match="refused all 2 rows"):
+        mended(log, changed, "2")
+
+
 class Moody(Tables):
     """A store that answers the first inserts of trades with something that is not about their rows."""
 
@@ -169,29 +236,28 @@ def test_a_row_that_is_refused_once_and_taken_then_is_no_poison(tables: Tables, 
     store.close()
 
 
+def mended(log: MemoryLog, tables: Tables, stamp: str, **options: Any) -> list[tuple[int, tuple[str, ...]]]:
+    """Repair all; the rounds that lacked something, with the tables that did."""
+    looked = repair(log, tables, hands(log, tables), [TRADES, RAW], sink="main", stamp=stamp, **options)
+    return [(each.number, each.mended) for each in looked if each.mended]
+
+
 def test_repair_leaves_dead_rows_dead(strict: Tables, trades: MemoryLog) -> None:
-    """What is refused is not missing; rows that are lost beside it come back."""
+    """What is refused is not missing; rows that are lost beside it come back, and it says so."""
     topics = [TRADES, RAW]
     with Running(writer(trades, strict, topics=topics)) as running:
         running.drained()
 
-    def mended(stamp: str) -> None:
-        delivery = Delivery(
-            trades,
-            strict,
-            sink="main",
-            now_ns=lambda: NOW_NS,
-            logger=Journal(),
-            code_version="v1",
-            hit=dying("nowhere"),
-            compatible=OUR_SCHEMA,
-        )
-        _ = list(repair(trades, strict, delivery, topics, sink="main", stamp=stamp))
-
-    mended("1")
+    assert [] == mended(trades, strict, "1")
     in_order(trades, strict)
     strict.command("ALTER TABLE tapefold.trades DELETE WHERE trade_id = 't3' SETTINGS mutations_sync = 2")
-    mended("2")
+    ((number,),) = strict.query_rows("SELECT round FROM tapefold.sink_commits WHERE topic = 'fact.trade'").rows
+    assert [(number, ("trades",))] == mended(trades, strict, "2")
+    in_order(trades, strict)
+    assert [] == mended(trades, strict, "3")
+    strict.command("ALTER TABLE tapefold.trades DELETE WHERE trade_id = 't3' SETTINGS mutations_sync = 2")
+    strict.command("TRUNCATE TABLE tapefold.dead SYNC")
+    assert [(number, ("dead", "trades"))] == mended(trades, strict, "4")
     in_order(trades, strict)
 
 

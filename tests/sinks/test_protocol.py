@@ -273,7 +273,8 @@ def test_what_trying_again_can_not_mend_stops_by_name(events: tuple[protocol.Eve
 
 
 REFUSED = protocol.RowsRefused("trades")
-LEFT = protocol.Sifted(("raw_records", "trades", "dead"), ("trades", "dead"), "m1", 1)
+LEFT = protocol.Sifted(("raw_records", "trades", "dead"), ("trades", "dead"), "m1", 1, 5, "too long")
+WHOLE = protocol.Sifted(("raw_records", "dead"), ("trades", "dead"), "m1", 1, 1, "too long")
 
 
 def test_rows_that_the_store_refuses_are_sifted_out() -> None:
@@ -296,9 +297,63 @@ def test_rows_that_the_store_refuses_are_sifted_out() -> None:
 def test_a_table_that_refuses_too_many_rows_is_not_ours() -> None:
     """It is the schema then, and no record's fault: nothing goes to `dead`, and the sink stops by name."""
     state, _ = fresh()
-    many = LEFT._replace(refused=protocol.REFUSED_MAX + 1)
-    with pytest.raises(Halted, match=r"^rows_refused: round 4: .*; \w+"):
+    many = LEFT._replace(refused=protocol.REFUSED_MAX + 1, rows=50_000)
+    with pytest.raises(Halted, match=r"^rows_refused: round 4: .*: too long; \w+"):
         run(state, protocol.Done(), mine(), REFUSED, many)
+
+
+def test_a_table_that_refuses_all_of_several_rows_is_not_ours() -> None:
+    """Two are enough, in one round or in two that follow each other; one alone may be a bad one; the operator may know better."""
+    until = (protocol.Done(), mine(), REFUSED)
+    both = WHOLE._replace(refused=2, rows=2)
+    with pytest.raises(Halted, match=r"^rows_refused: round 4: expected trades to take .* all 2 rows: too long; \w+"):
+        run(fresh()[0], *until, both)
+    assert isinstance(run(fresh(refusable=("trades",))[0], *until, both)[-1], protocol.Verify)
+    with pytest.raises(Halted, match=r"^rows_refused: round 4: .* each row since round 3: too long; \w+"):
+        run(fresh(refusing={"trades": 3})[0], *until, WHOLE)
+    assert isinstance(run(fresh(refusing={"trades": 3}, refusable=("trades",))[0], *until, WHOLE)[-1], protocol.Verify)
+
+
+def test_what_a_table_refused_whole_is_remembered_until_it_takes_a_row() -> None:
+    """By the state, of which the shell hands the next round what was said; the same row refused again is no second one."""
+    state = fresh()[0]
+    for event in (protocol.Done(), mine(), REFUSED, WHOLE, protocol.Failed(), protocol.Done(), mine(), REFUSED, WHOLE):
+        state, _ = step(state, event, 1_000)
+    assert {"trades": 4} == state.refusing
+    for taken in ((protocol.Done(),), (REFUSED, LEFT)):
+        state = fresh(refusing={"trades": 3, "tapefold_gen_new.trades": 3})[0]
+        for event in (protocol.Done(), mine(), *taken):
+            state, _ = step(state, event, 1_000)
+        assert {"tapefold_gen_new.trades": 3} == state.refusing
+
+
+def test_a_table_that_was_changed_by_hand_stops_all_writers() -> None:
+    """Each life of a writer tells at most one row of it in `dead`, though rounds be of one row; undone, they go on."""
+    told = 0
+    for seed in range(100):
+        world = sink_world.World(seed)
+        world.refusable, world.store.poison, world.store.changed = (), 0, True
+        lives, halted = 0, []
+        for _ in range(3):
+            writers = [world.new_writer() for _ in range(2)]
+            lives += len(writers)
+            for _ in range(5_000):
+                if not writers:
+                    break
+                world.tick()
+                for each in list(writers):
+                    try:
+                        next(each)
+                    except Halted as error:
+                        halted.append(error.reason)
+                        writers.remove(each)
+            world.check_commits()
+        dead = set(world.store.tables["dead"])
+        assert len(dead) <= lives, f"seed {seed}"
+        assert {"rows_refused"} >= {*halted}
+        assert halted or world.length * world.partitions <= lives
+        told += len(dead)
+    assert told
 
 
 def test_what_others_committed_is_not_written_again() -> None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from sink_rig import FaultyTables, Running, killed_at, writer
 
+from sinks.identity import Schemas
 from sinks.readback import Readback
 from sinks.rows import RAW_RECORDS, build_stretches
 from sinks.tables import Tables
@@ -32,7 +33,11 @@ def golden(topic: str) -> list[Record]:
 
 def lacks(tables: Tables, rows: Any, *names: str) -> set[str]:
     """The tables, of `names`, that lack rows."""
-    return set(Readback(tables).look(rows, (), [name for name in names or rows.tables if name != RAW_RECORDS]).lacking)
+    return set(
+        Readback(tables, Schemas(tables))
+        .look(rows, (), [name for name in names or rows.tables if name != RAW_RECORDS])
+        .lacking
+    )
 
 
 def told(log: MemoryLog, topic: str, *records: Record) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from changed_log import ChangedLog
 from sink_rig import NOW_NS, RAW, Journal, Running, chain, fill, killed_at, writer
 from typer.testing import CliRunner
 
@@ -17,34 +18,18 @@ from sinks.assignment import PartitionStopped, StopReason
 from sinks.migrate import migrate
 from sinks.protocol import Halted, HaltReason
 from sinks.tables import Tables
-from tapefold import cli_audit, query, wiring
+from tapefold import cli_audit, query, stores, wiring
 from tapefold.cli import app
 from tapefold.local.store.process import LocalStore
 from topics.errors import Refused
-from topics.log import Identity, MemoryLog, Watermarks
 
 MIGRATIONS = Path(__file__).parents[2] / "clickhouse" / "migrations"
 
 
-class Changed(MemoryLog):
-    """A log that is another one now, or no longer holds all offsets."""
-
-    ids = Identity("c1", {RAW: "id1"})
-    low = 0
-
-    def identity(self, topics: Any) -> Identity:
-        """The ids that the test sets."""
-        return Identity(self.ids.cluster, dict.fromkeys(topics, self.ids.topic_ids[RAW]))
-
-    def watermarks(self, topics: Any) -> dict[tuple[str, int], Watermarks]:
-        """From the low watermark that the test sets."""
-        return {key: Watermarks(self.low, mark.high) for key, mark in super().watermarks(topics).items()}
-
-
 @pytest.fixture
-def log(tables: Tables) -> Changed:
+def log(tables: Tables) -> ChangedLog:
     """Eight records of two partitions, which a sink has written."""
-    memory = Changed()
+    memory = ChangedLog()
     memory.create({RAW: {}}, 2)
     fill(memory, 8)
     with Running(writer(memory, tables, topics=[RAW])) as running:
@@ -54,7 +39,7 @@ def log(tables: Tables) -> Changed:
 
 @pytest.fixture
 def run(
-    tables: Tables, log: Changed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tables: Tables, log: ChangedLog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[[str], tuple[int, str]]:
     """Run a command line as printed, on this log and this store; its exit code and what it says."""
 
@@ -67,7 +52,7 @@ def run(
         yield log
 
     monkeypatch.setattr(wiring, "open_log", lambda *_: log)
-    monkeypatch.setattr(wiring, "open_tables", lambda *_: tables)
+    monkeypatch.setattr(stores, "open_tables", lambda *_: tables)
     monkeypatch.setattr(query, "opened_tables", opened)
     monkeypatch.setattr(cli_audit, "_opened_log", opened_log)
 
@@ -80,7 +65,7 @@ def run(
     return command
 
 
-def stopped(log: Changed, tables: Tables) -> Refused:
+def stopped(log: ChangedLog, tables: Tables) -> Refused:
     """The error that ends a writer."""
     with pytest.raises((PartitionStopped, Halted)) as caught:
         writer(log, tables, topics=[RAW]).run(threading.Event())
@@ -93,7 +78,7 @@ def printed(error: Refused | str) -> str:
     return str(command)
 
 
-def goes_on(log: Changed, tables: Tables) -> None:
+def goes_on(log: ChangedLog, tables: Tables) -> None:
     """A writer brings what is new."""
     fill(log, 2, 100)
     with Running(writer(log, tables, topics=[RAW])) as running:
@@ -113,7 +98,7 @@ class Told(Journal):
         self.errors.append(str(fields.get("error")))
 
 
-def test_records_that_retention_took_are_given_up(tables: Tables, log: Changed, run: Any) -> None:
+def test_records_that_retention_took_are_given_up(tables: Tables, log: ChangedLog, run: Any) -> None:
     """Partition by partition, as each start names it; then the sink goes on, and the audit is content."""
     fill(log, 8, 8)
     log.low = 6
@@ -132,12 +117,12 @@ def test_records_that_retention_took_are_given_up(tables: Tables, log: Changed, 
     assert 0 == run("tapefold audit contiguity --full")[0]
 
 
-def _truncated(log: Changed) -> None:
+def _truncated(log: ChangedLog) -> None:
     for partition in log._partitions[RAW]:
         partition.pop()
 
 
-def _cut_and_grown(log: Changed) -> None:
+def _cut_and_grown(log: ChangedLog) -> None:
     _truncated(log)
     fill(log, 8, 100)
 
@@ -150,7 +135,7 @@ def _cut_and_grown(log: Changed) -> None:
     ],
 )
 def test_an_audit_says_what_is_wrong_with_a_log_that_was_cut(
-    tables: Tables, log: Changed, run: Any, change: Any, words: tuple[str, str]
+    tables: Tables, log: ChangedLog, run: Any, change: Any, words: tuple[str, str]
 ) -> None:
     """It names the ranges; when they are restored the sink goes on, and nothing was lost."""
     before = [list(partition) for partition in log._partitions[RAW]]
@@ -166,10 +151,12 @@ def test_an_audit_says_what_is_wrong_with_a_log_that_was_cut(
     assert 0 == run(printed(error))[0]
 
 
-@pytest.mark.parametrize("ids", [Identity("c2", {RAW: "id1"}), Identity("c1", {RAW: "id2"})], ids=["cluster", "topic"])
-def test_a_store_of_its_own_takes_another_log(log: Changed, tables: Tables, tmp_path: Path, ids: Identity) -> None:
+@pytest.mark.parametrize("ids", [{"cluster": "c2"}, {"topic_id": "id2"}], ids=str)
+def test_a_store_of_its_own_takes_another_log(
+    log: ChangedLog, tables: Tables, tmp_path: Path, ids: dict[str, str]
+) -> None:
     """As the message says: the same log against a new store begins there, and the first store with the first log goes on."""
-    first, log.ids = log.ids, ids
+    vars(log).update(ids)
     error = stopped(log, tables)
     assert "CLICKHOUSE_URL" in str(error)
     with LocalStore(tmp_path) as store:
@@ -178,11 +165,12 @@ def test_a_store_of_its_own_takes_another_log(log: Changed, tables: Tables, tmp_
         goes_on(log, new)
         assert [(0, 5), (0, 5)] == [(commits[0][0], commits[-1][1]) for commits in chain(new)]
         new.close()
-    log.ids = first
+    for name in ids:
+        delattr(log, name)
     goes_on(log, tables)
 
 
-def test_a_wrong_row_is_deleted_as_the_message_says(tables: Tables, log: Changed) -> None:
+def test_a_wrong_row_is_deleted_as_the_message_says(tables: Tables, log: ChangedLog) -> None:
     """It names the row; without it the round is finished."""
     fill(log, 8, 8)
     killed_at("sink.after_insert", log, tables, topics=[RAW])

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sink_rig import NOW_NS, RAW, Journal, Running, bronze, dying, fill, killed_at, writer
+from sink_rig import NOW_NS, RAW, Running, bronze, fill, hands, killed_at, writer
 
 from sinks.audit import contiguity
 from sinks.checksum import FIRST_ROW_HASH_SQL
-from sinks.delivery import Delivery
-from sinks.evolution import OUR_SCHEMA
 from sinks.migrate import migrate
 from sinks.protocol import Halted
 from sinks.repair import Looked, repair
@@ -59,17 +57,7 @@ def mended(log: MemoryLog, tables: Tables, stamp: str) -> list[Looked]:
 
 def looked_at(log: MemoryLog, tables: Tables, stamp: str) -> list[Looked]:
     """Repair all, as the command does."""
-    delivery = Delivery(
-        log,
-        tables,
-        sink="main",
-        now_ns=lambda: NOW_NS,
-        logger=Journal(),
-        code_version="v1",
-        hit=dying("nowhere"),
-        compatible=OUR_SCHEMA,
-    )
-    return list(repair(log, tables, delivery, TOPICS, sink="main", stamp=stamp))
+    return list(repair(log, tables, hands(log, tables), TOPICS, sink="main", stamp=stamp))
 
 
 def missing(log: MemoryLog, tables: Tables) -> list[str]:

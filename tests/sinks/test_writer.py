@@ -28,7 +28,7 @@ from sinks.generation import LIVE
 from sinks.ledger import Ledger
 from sinks.migrate import migrate
 from sinks.steps import WriteCommit
-from sinks.tables import Tables
+from sinks.tables import Rows, Tables
 from tapefold.local.store.process import LocalStore
 from topics.log import MemoryLog
 
@@ -75,6 +75,28 @@ def test_a_new_writer_goes_on_at_the_commit_rows(tables: Tables, log: MemoryLog)
     assert {(RAW, 0): 8, (RAW, 1): 8} == {key: at for key, at in second.positions().items() if key[0] == RAW}
     assert (16, 16) == bronze(tables)
     assert [[(0, 5, 5), (5, 8, 3)], [(0, 5, 5), (5, 8, 3)]] == chain(tables)
+
+
+class Asked(Tables):
+    """Counts how often the store is asked for its schemas."""
+
+    schemas = 0
+
+    def query_rows(self, sql: str, *given: Any) -> Rows:
+        """Ask."""
+        self.schemas += "system.columns" in sql
+        return super().query_rows(sql, *given)
+
+
+def test_the_schemas_are_asked_for_once(tables: Tables, log: MemoryLog, make: Any) -> None:
+    """By whoever needs one first: the read-back, or the commit where nothing is to be read back."""
+    for _ in range(3):
+        log.appender().append("fact.trade", make.record("fact.trade", make.trade()).value, partition=0)
+    with contextlib.closing(Asked(tables.url)) as asked:
+        with Running(writer(log, asked, topics=["fact.trade"], batch_rows_max=1)) as running:
+            running.drained()
+        assert 1 == asked.schemas
+    assert 3 == len(chain(tables, "fact.trade")[0])
 
 
 def test_positions_belong_to_a_sink(tables: Tables, log: MemoryLog) -> None:
@@ -265,8 +287,8 @@ def test_a_dead_store_costs_no_memory(faulty: Callable[..., FaultyTables], log: 
     reads = []
     real = log.reader
 
-    def counting(positions: Any) -> Any:
-        reader = real(positions)
+    def counting(positions: Any, **named: Any) -> Any:
+        reader = real(positions, **named)
         read = reader.read_stretches
 
         def counted(*given: Any) -> Any:

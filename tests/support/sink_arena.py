@@ -16,7 +16,7 @@ from tcp_proxy import FaultyProxy
 from sinks.audit import contiguity
 from sinks.delivery import PLACES
 from sinks.tables import StatementRefused, StoreUnavailable, Tables
-from tapefold import wiring
+from tapefold import migrating, wiring
 from tapefold.local.store.process import LocalStore
 from tapefold.settings import load_settings
 from topics.catalog import BARS_1M, FACT_TRADE, RAW_KALSHI_WS
@@ -49,7 +49,7 @@ class Arena:
         golden = (_EXAMPLES / f"{FACT_TRADE}.jsonl").read_bytes().splitlines()
         self._trade = decode_fact(golden[0])
         self._bar = decode_bar((_EXAMPLES / f"{BARS_1M}.jsonl").read_bytes().splitlines()[0])
-        wiring.migrate(load_settings(), kafka, self.tables)
+        migrating.migrate(load_settings(), kafka, self.tables)
         self.written = self._on_log()
 
     def sink(self, failpoint: str = "") -> subprocess.Popen[bytes]:
@@ -121,7 +121,8 @@ class Arena:
             time.sleep(0.1)
         for process in self.started:
             process.send_signal(signal.SIGTERM)
-        ends = {process.wait(60) for process in self.started}
+        # Whoever waits for an answer that the proxy swallowed waits for as long as the driver does: 120 s.
+        ends = {process.wait(150) for process in self.started}
         # One that has only just started dies of SIGTERM as any process does: it holds nothing yet.
         assert ends <= {0, -signal.SIGKILL, -signal.SIGTERM, wiring.FAILPOINT_EXIT}
         self.started.clear()

@@ -9,8 +9,11 @@ from typing import Any, Self
 import pyarrow as pa
 import pytest
 
+from sinks.delivery import Delivery
+from sinks.evolution import OUR_SCHEMA
 from sinks.tables import DATABASE, StoreUnavailable, Tables
 from sinks.writer import SinkWriter
+from topics.failpoint import nothing
 from topics.log import MemoryLog
 
 RAW = "raw.kalshi.ws"
@@ -86,6 +89,20 @@ def writer(log: MemoryLog, tables: Tables, journal: Journal | None = None, **opt
             "batch_wait_s": 0.05,
             **options,
         },
+    )
+
+
+def hands(log: MemoryLog, tables: Tables) -> Delivery:
+    """What a writer, or a repair, works with."""
+    return Delivery(
+        log,
+        tables,
+        sink="main",
+        now_ns=lambda: NOW_NS,
+        logger=Journal(),
+        code_version="v1",
+        hit=nothing,
+        compatible=OUR_SCHEMA,
     )
 
 

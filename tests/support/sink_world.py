@@ -9,7 +9,7 @@ their token was taken. Rows of `bars` replace each other by version, whatever th
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sink_world_store import (
@@ -45,6 +45,7 @@ class Writer:
         self.world = world
         self.owner = owner
         self.lacking: dict[str, list[Row]] = {}
+        self.refusing: tuple[int, Mapping[str, int]] = (0, {})
 
     def life(self) -> Iterator[None]:
         """Read the positions, finish what is open, then propose; for ever."""
@@ -91,6 +92,8 @@ class Writer:
             proposal=proposal,
             tables=tuple(rows),
             doubt=any(each.first < ahead[each.topic, each.partition] for each in proposal),
+            refusing=self.refusing[1] if self.refusing[0] == number else {},
+            refusable=self.world.refusable,
         )
         while not isinstance(command, protocol.Finished):
             if isinstance(command, protocol.Wait):
@@ -109,6 +112,8 @@ class Writer:
                     event = protocol.Failed()
             yield
             state, command = protocol.step(state, event, self.world.now_ns)
+        if command.outcome == "committed":
+            self.refusing = (number + 1, state.refusing)
         if command.outcome == "committed" and command.shares != proposal:
             return "beaten"
         return command.outcome
@@ -132,11 +137,13 @@ class Writer:
                 else:
                     waiting += [((first + end) // 2, end), (first, (first + end) // 2)]
             yield
+        count = len(rows[table])
         rows[table] = [row for row in rows[table] if row not in refused]
         rows[DEAD] = refused
         if not rows[table]:
             del rows[table]
-        return protocol.Sifted(tuple(rows), (table, DEAD), f"{table}{sorted(refused)}", len(refused))
+        mark = f"{table}{sorted(refused)}"
+        return protocol.Sifted(tuple(rows), (table, DEAD), mark, len(refused), count, "no")
 
     def execute(self, command: protocol.Command, rows: dict[str, list[Row]]) -> protocol.Event:
         """Touch the store once."""
@@ -189,6 +196,9 @@ class World:
         # Far beyond what is inserted here, as in life; the other form lets late rows come when nobody knows them.
         self.store = Store(self.rng, window or 10_000, self.rng.choice((0.0, 0.05, 0.2, 0.4)))
         self.store.poison = self.rng.choice((0, 0, 5, 11))
+        # Two bad rows may be all that a round has of a table, which its operator must allow; or it never is so.
+        self.refusable = self.rng.choice(((), (FACTS,)))
+        self.store.poisoned = None if self.refusable else 0
         self.now_ns = 0
         self.checked = 0
         self.both_from: int | None = None  # the first round whose rows must stand in both generations

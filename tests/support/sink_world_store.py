@@ -71,6 +71,8 @@ class Store:
     faults: float
     written: tuple[str, ...] = (LIVE,)
     poison: int = 0  # of so many rows of `trades` one is refused; 0: none is
+    poisoned: int | None = None  # only in this partition, where good rows stand between them; None: in all
+    changed: bool = False  # by hand: `trades` takes no row at all
     tables: dict[str, list[Any]] = field(
         default_factory=lambda: {place: [] for place in (*PLACES, "intents", "commits")}
     )
@@ -133,7 +135,9 @@ class Store:
 
     def is_poison(self, row: Row) -> bool:
         """Whether the table of facts refuses it, alone or among others."""
-        return bool(self.poison) and row[1] % self.poison == 2
+        if self.changed:
+            return True
+        return bool(self.poison) and row[1] % self.poison == 2 and self.poisoned in {None, row[0]}
 
     def lacking(self, place: str, rows: list[Row]) -> list[Row]:
         """The rows to insert again: of bronze those that are not there, of other tables all when one is not told."""
