@@ -23,6 +23,7 @@ GapKind = Literal[
     "crash",  # the recorder died without a word; its successor found that out when it started
     "overflow",  # the exchange closed the subscription because we were slow (error 25)
     "channel_error",  # the exchange closed the subscription (error 10)
+    "over_limit",  # more books of one market are open than the fold keeps; this one was let go
     "incomplete",  # REST lists less of a final market than its volume says, or its answer cannot be read
 ]
 

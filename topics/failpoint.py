@@ -3,10 +3,11 @@
 A place costs one call of a function that does nothing, unless the process was started to die there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from topics.errors import Undelivered
 from topics.log import Appender
+from topics.relay import Relay
 from topics.storer import Entry, OnStored, Place, Storer
 
 Hit = Callable[[str], None]
@@ -58,49 +59,26 @@ def failpoints(spec: str, die: Callable[[], None]) -> Hit:
     return hit
 
 
-class TrippingAppender:
+class TrippingAppender(Relay):
     """An appender with failpoints `<part>.append`, `<part>.before_flush` and `<part>.after_flush`.
 
     Agents and recorders confirm through their appender whatever they do, so that these are their places to die at.
     """
 
     def __init__(self, appender: Appender, part: str, hit: Hit) -> None:
-        self.stored = appender.stored
-        self._appender = appender
+        super().__init__(appender)
         self._part = part
         self._hit = hit
 
-    def append(
-        self,
-        topic: str,
-        value: bytes,
-        *,
-        key: bytes | None = None,
-        partition: int | None = None,
-        headers: Sequence[tuple[str, bytes]] = (),
-        timestamp_ms: int = 0,
-    ) -> None:
-        """Queue one record."""
+    def before_append(self) -> None:
+        """Pass the place."""
         self._hit(f"{self._part}.append")
-        self._appender.append(topic, value, key=key, partition=partition, headers=headers, timestamp_ms=timestamp_ms)
-
-    def poll(self) -> None:
-        """Take news of deliveries."""
-        self._appender.poll()
-
-    def pending(self) -> int:
-        """Records that are queued or in flight."""
-        return self._appender.pending()
 
     def flush(self, timeout_s: float = 30.0) -> None:
         """Return when every queued record is confirmed."""
         self._hit(f"{self._part}.before_flush")
-        self._appender.flush(timeout_s)
+        super().flush(timeout_s)
         self._hit(f"{self._part}.after_flush")
-
-    def close(self) -> None:
-        """Flush and let go."""
-        self._appender.close()
 
 
 class TrippingStorer:

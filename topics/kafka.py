@@ -23,9 +23,12 @@ QUEUE_RECORDS_MAX = 100_000  # in flight and waiting; past it `append` waits, wh
 QUEUE_KBYTES_MAX = 262_144
 RECORD_BYTES_MAX = 16 * 1024 * 1024  # a Kalshi frame may be 64 MiB by contract; none seen was over 100 KiB
 AHEAD_KBYTES = 65_536
+_PARTITION_BYTES_MAX = 4 * 1024 * 1024  # of one fetch
+_FETCH_BYTES_MAX = 50 * 1024 * 1024  # librdkafka's default
 _ADMIN_TIMEOUT_S = 15.0
 _POLL_S = 0.05
 _LOOKS_MAX = 600  # of _POLL_S each
+_GATHER_BYTES = 1024 * 1024  # are handed over at once, however long a reader would wait
 
 # What every producer of ours is told.
 RELIABLE: Mapping[str, str | int | float | bool] = {
@@ -184,9 +187,16 @@ class KafkaLog:
         """A new idempotent producer."""
         return KafkaAppender(self._options)
 
-    def reader(self, positions: Mapping[TopicPartition, int]) -> "KafkaReader":
+    def reader(self, positions: Mapping[TopicPartition, int], *, gather_s: float = 0.0) -> "KafkaReader":
         """A consumer of these partitions from these offsets."""
-        return KafkaReader(self._consumer("tapefold-reader"), positions)
+        gathering = {
+            "fetch.min.bytes": _GATHER_BYTES,
+            "fetch.wait.max.ms": round(gather_s * 1000),
+            # What is on its way comes on top of what is queued, several times as large once it is unpacked.
+            "fetch.message.max.bytes": min(_PARTITION_BYTES_MAX, self._ahead_kbytes * 64),
+            "fetch.max.bytes": min(_FETCH_BYTES_MAX, self._ahead_kbytes * 1024),
+        }
+        return KafkaReader(self._consumer("tapefold-reader", gathering if gather_s else {}), positions)
 
     def _consumer(self, group: str, options: Mapping[str, int] | None = None) -> confluent_kafka.Consumer:
         return confluent_kafka.Consumer(
@@ -198,7 +208,7 @@ class KafkaLog:
                 "isolation.level": "read_committed",
                 "enable.partition.eof": False,
                 "fetch.wait.max.ms": 50,
-                "fetch.message.max.bytes": 4 * 1024 * 1024,
+                "fetch.message.max.bytes": _PARTITION_BYTES_MAX,
                 "queued.max.messages.kbytes": self._ahead_kbytes,
                 "fetch.queue.backoff.ms": 20,  # once the queue is full; the default leaves it empty for most of 1 s
                 **(options or {}),

@@ -58,9 +58,10 @@ class MarketTerms(Told, frozen=True, kw_only=True, gc=False, tag="terms"):
 
 
 class MarketPoll(Told, frozen=True, kw_only=True, gc=False, tag="poll"):
-    """What moves in a market, as one answer told it. extra: all fields that no type names, as sent.
+    """What moves in a market, as one answer told it, or a recording that kept no more than quotes or a price.
 
-    Assumed: at the latest expiration, when none of it changes any more.
+    extra: all fields that no type names, as sent. Assumed: at the latest expiration, when none of it changes any more; of
+    a chart, a minute after the time that it names.
     """
 
     market_ticker: str

@@ -189,8 +189,11 @@ class Log(Protocol):
     def appender(self) -> Appender:
         """A new appender."""
 
-    def reader(self, positions: Mapping[TopicPartition, int]) -> Reader:
-        """A reader of these partitions from these offsets. Raises Unavailable."""
+    def reader(self, positions: Mapping[TopicPartition, int], *, gather_s: float = 0.0) -> Reader:
+        """A reader of these partitions from these offsets. Raises Unavailable.
+
+        gather_s: how long the log may gather records before it hands them over; each handing over costs it time.
+        """
 
 
 _RANGE_ROWS_MAX = 10_000
@@ -296,8 +299,8 @@ class MemoryLog:
         """A new appender."""
         return MemoryAppender(self)
 
-    def reader(self, positions: Mapping[TopicPartition, int]) -> "MemoryReader":
-        """A reader from these offsets."""
+    def reader(self, positions: Mapping[TopicPartition, int], *, gather_s: float = 0.0) -> "MemoryReader":  # noqa: ARG002
+        """A reader from these offsets; there is nothing to gather."""
         for (topic, number), offset in positions.items():
             length = len(self._topic(topic)[number])
             if not 0 <= offset <= length:

@@ -6,7 +6,7 @@ local date. What may still come when a unit is asked for (a run that is late, a 
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -40,11 +40,22 @@ class Year(Struct, frozen=True):
 
 
 class Checkpoint(Struct, frozen=True):
-    """What survives a restart, by the names of the jobs. base_url: another upstream has another past."""
+    """What survives a restart, by the names of the jobs.
+
+    base_url: another upstream has another past. log: on another log nothing of it stands; empty in files that do not say.
+    """
 
     base_url: str
+    log: str = ""
     mos_ingest_window: list[Window] = []
     cli_ingest_year: list[Year] = []
+
+
+class Of(NamedTuple):
+    """What a checkpoint speaks of. base_url: of the upstream. log: its cluster's id and those of the topics."""
+
+    base_url: str
+    log: str
 
 
 class Done:
@@ -76,11 +87,12 @@ class Done:
         if to_ns > from_ns:
             self._add(_key_of(unit), from_ns, to_ns)
 
-    def checkpoint(self, base_url: str) -> Checkpoint:
+    def checkpoint(self, base_url: str, log: str) -> Checkpoint:
         """For the file."""
         told = [(key, span) for key in sorted(self._spans) for span in self._spans[key]]
         return Checkpoint(
             base_url,
+            log,
             [Window(station, model, _utc(a), _utc(b)) for (kind, station, model), (a, b) in told if kind == "window"],
             [
                 Year(station, "year" if kind == "year" else "texts", iso(a // NS_PER_DAY), iso(b // NS_PER_DAY - 1))

@@ -12,6 +12,7 @@ from producers.beat import Beater
 from producers.iem import checkpoint, network
 from producers.iem.ask import Ask
 from producers.iem.clock import Clock
+from producers.iem.done import Of
 from producers.iem.history import History
 from producers.iem.live import Live
 from producers.iem.look import Reply, outcome
@@ -43,7 +44,7 @@ class Gets(Protocol):
 class Parts(NamedTuple):
     """What one producer asks and by which rules. live: None asks of history only. base_url: of the upstream.
 
-    checkpoint: the file in which history notes what is done.
+    checkpoint: the file in which history notes what is done. log_id: of the log that it stands on.
     """
 
     live: Live | None
@@ -54,6 +55,7 @@ class Parts(NamedTuple):
     clock: Clock
     base_url: str
     checkpoint: Path
+    log_id: str
 
 
 class Poller:
@@ -176,7 +178,7 @@ class Poller:
         history = self._parts.history
         self._appender.flush(_FLUSH_S)
         if stands and history.confirmed(asked_ns):
-            checkpoint.save(self._parts.checkpoint, history.noted, self._parts.base_url)
+            checkpoint.save(self._parts.checkpoint, history.noted, Of(self._parts.base_url, self._parts.log_id))
         done, left, failed, skipped = history.progress()
         self._on_metric("iem.history", done=done, left=left, failed=len(failed), skipped=skipped)
 

@@ -4,13 +4,13 @@ The file is rewritten atomically before a change of subscriptions reaches the lo
 confirmed by it. A file that is there at the start therefore means: the predecessor died without a word.
 """
 
-import os
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
+from producers import notes
 from producers.beat import Beater
 from producers.kalshi.notices import SOURCE, Subscription, coverage_ends, gap
 from producers.publish import Outgoing
@@ -36,13 +36,7 @@ class Journal(Struct, frozen=True):
 
 def save(path: Path, journal: Journal) -> None:
     """Replace the file. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".new")
-    with draft.open("wb") as file:
-        file.write(msgspec.json.encode(journal))
-        file.flush()
-        os.fsync(file.fileno())  # else a power cut may leave an empty file under the final name
-    draft.replace(path)
+    notes.replace(path, msgspec.json.encode(journal))
 
 
 def load(path: Path) -> Journal | None:

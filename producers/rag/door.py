@@ -6,15 +6,18 @@ from typing import NamedTuple
 
 import httpx
 
+from producers.rag.question import retry_after_s
+
 BODY_BYTES_MAX = 8 * 1024 * 1024  # the log takes 16 MiB with key and headers; a prediction has some hundred bytes
 
 
 class Answer(NamedTuple):
-    """received_ns: our clock when the body was complete."""
+    """received_ns: our clock when the body was complete. retry_after_s: when to ask again, where it says so."""
 
     status: int
     body: bytes
     received_ns: int
+    retry_after_s: float | None = None
 
 
 class NoAnswer(Exception):
@@ -49,7 +52,8 @@ class Door:
                     said += part
                     if len(said) > BODY_BYTES_MAX:
                         raise NoAnswer(f"expected at most {BODY_BYTES_MAX} bytes")
-                return Answer(response.status_code, bytes(said), self._now_ns())
+                wait_s = retry_after_s(response.headers.get("retry-after"), response.headers.get("date"))
+                return Answer(response.status_code, bytes(said), self._now_ns(), wait_s)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise NoAnswer(repr(error)) from error
 

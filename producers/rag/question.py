@@ -6,6 +6,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 import msgspec
@@ -13,6 +14,8 @@ import msgspec
 from topics import catalog
 from topics.rag import H_ASKED, H_ASOF_NS, H_FEATURES, H_RUN_ID
 from topics.units import NS_PER_S
+
+RETRY_AFTER_S_MAX = 3_600.0  # a mistaken date must not silence us for years
 
 
 class Features(NamedTuple):
@@ -64,6 +67,23 @@ def features_of(name: str, lines: Sequence[bytes]) -> Features:
     read = [msgspec.json.decode(line, type=_Row) for line in lines]
     version = max((row.feature_version for row in read), default=0)
     return Features(f"{name}/{version}", tuple(row.market_ticker for row in read), tuple(lines))
+
+
+def retry_after_s(text: str | None, date: str | None) -> float | None:
+    """`Retry-After` of RFC 9110, seconds or a date, as seconds of at most `RETRY_AFTER_S_MAX`; None where it says nothing.
+
+    date: the sender's own `Date`, by whose clock a date counts.
+    """
+    if text is None:
+        return None
+    if text.strip().isdecimal() and text.isascii():
+        return min(float(text), RETRY_AFTER_S_MAX)
+    try:
+        until, told = parsedate_to_datetime(text), parsedate_to_datetime(date or "")
+        wait_s = (until - told).total_seconds()
+    except (ValueError, TypeError):  # no date, or one of the two without a zone
+        return None
+    return min(max(wait_s, 0.0), RETRY_AFTER_S_MAX)
 
 
 def time_text(time_ns: int, between: str, zone: str) -> str:

@@ -1,8 +1,8 @@
 """The loop: features as known now, a question for each series, the answer onto the log as it came.
 
-A predictor that fails is asked again with full jitter; after `threshold` failures in a row nobody asks it for a while, and
-the question is given up: a later one has a later as-of time. An answer that cannot be used is kept, too, and is refused on
-the log; it counts as a failure.
+A predictor that fails is asked again with full jitter, and never before it said (`Retry-After`); after `threshold` failures
+in a row nobody asks it for a while, and the question is given up: a later one has a later as-of time. An answer that cannot be
+used is kept, too, and is refused on the log; it counts as a failure.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from producers.backoff import Backoff, Breaker
+from producers.backoff import CAP_S, Backoff, Breaker
 from producers.beat import Beater
 from producers.metrics import OnMetric
 from producers.publish import Outgoing, Publisher
@@ -44,7 +44,8 @@ class _Answered(msgspec.Struct):
 class Recorder:
     """Predictions of some series. now_ns: the clock of as-of times and stamps. time_s: a steady one, for the breaker.
 
-    runs, failures: answers that could be used, and tries that brought none, since the start.
+    runs, failures: answers that could be used, and tries that brought none, since the start. given_up: questions that
+    have no answer, or none that can be used; last_error: of the last of them.
     """
 
     def __init__(
@@ -64,6 +65,9 @@ class Recorder:
     ) -> None:
         self.runs = 0
         self.failures = 0
+        self.given_up = 0
+        self.last_error = ""
+        self._not_before_s = 0.0  # by the steady clock: the predictor said so
         self._door = door
         self._breaker = breaker
         self._publisher = publisher
@@ -86,18 +90,29 @@ class Recorder:
     async def _rounds(self, stop: asyncio.Event, interval_s: float, *, once: bool) -> None:
         while not stop.is_set():
             for series_ticker in self._series:
-                if not self._breaker.wait_s(self._time_s()):
+                if wait_s := self._wait_s():
+                    self._give_up(f"{series_ticker}: nobody is asked for {wait_s:.0f} s")
+                else:
                     await self._guarded(series_ticker)
             if once:
                 return
-            pause_s = max(interval_s, self._breaker.wait_s(self._time_s()))
+            pause_s = max(interval_s, self._wait_s())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause_s)
+
+    def _wait_s(self) -> float:
+        """Seconds for which nobody may be asked."""
+        return max(self._breaker.wait_s(self._time_s()), self._not_before_s - self._time_s(), 0.0)
+
+    def _give_up(self, error: str) -> None:
+        self.given_up += 1
+        self.last_error = error
 
     async def _guarded(self, series_ticker: str) -> None:
         try:
             await self.predict(series_ticker)
         except Unavailable as error:
+            self._give_up(str(error))
             self._on_metric("rag.failed", series=series_ticker, error=str(error), failures=self.failures)
         finally:
             self._asked_ns = None
@@ -118,6 +133,7 @@ class Recorder:
         if wrong:
             said = answer.body[:200].decode(errors="replace")
             self._on_metric("rag.refused", run_id=question.run_id, error=wrong, said=said)
+            self._give_up(f"{question.run_id}: {wrong}: {said}")
             self._failed()
             return
         self._breaker.succeeded()
@@ -140,6 +156,7 @@ class Recorder:
         """An answer that asking again would not change. Raises Unavailable."""
         body, backoff, said = question.body(), Backoff(), ""
         for attempt in range(1, ATTEMPTS_MAX + 1):
+            told_s = 0.0
             try:
                 answer = await self._door.post(body)
             except NoAnswer as error:
@@ -148,13 +165,17 @@ class Recorder:
                 if answer.status not in _RETRYABLE:
                     return answer
                 said = f"HTTP {answer.status}: {answer.body[:200].decode(errors='replace')}"
+                told_s = answer.retry_after_s or 0.0
+                self._not_before_s = max(self._not_before_s, self._time_s() + told_s)
             if self._failed():
                 break
-            wait_s = backoff.failed(0.0, self._rng.random())
+            wait_s = max(backoff.failed(0.0, self._rng.random()), told_s)
             self._on_metric(
                 "rag.retry", run_id=question.run_id, attempt=attempt, said=said, wait_s=round(wait_s, 3),
                 failures=self.failures,
             )  # fmt: skip
+            if told_s > CAP_S:
+                break  # so late its as-of time would be old
             if attempt < ATTEMPTS_MAX:
                 await asyncio.sleep(wait_s)
         raise Unavailable("the predictor", f"{question.run_id}: the last of {attempt} attempts: {said}")

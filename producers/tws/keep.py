@@ -1,8 +1,8 @@
 """The ledger on disk, replaced atomically before what it speaks of happens."""
 
-import os
 from pathlib import Path
 
+from producers import notes
 from producers.tws import ledger
 from producers.tws.ledger import Ledger, State
 
@@ -25,10 +25,4 @@ class Keep:
 
     def save(self) -> None:
         """Write it down. Raises OSError."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_name(self._path.name + ".new")
-        with draft.open("wb") as file:
-            file.write(ledger.encode(self.ledger.state))
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut may leave an empty file under the final name
-        draft.replace(self._path)
+        notes.replace(self._path, ledger.encode(self.ledger.state))

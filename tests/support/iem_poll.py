@@ -91,6 +91,7 @@ def recorded(tmp_path, *, span_ns=None, live_h=None, faults=None, chances=None, 
             clock=clock,
             base_url=base,
             checkpoint=tmp_path / "history.json",
+            log_id="memory",
         )
         door = Door()
         poller = Poller(

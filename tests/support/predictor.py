@@ -17,13 +17,17 @@ def agreeing(question: dict[str, Any]) -> Reply:
 
 
 class Predictor:
-    """url: where it is asked. questions, keys: what it was asked, with which authorization. reply: what it says next."""
+    """url: where it is asked. questions, keys: what it was asked, with which authorization. reply: what it says next.
+
+    headers: that it says beside it.
+    """
 
     def __init__(self) -> None:
         self.url = ""
         self.questions: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.reply: Callable[[dict[str, Any]], Reply] = agreeing
+        self.headers: dict[str, str] = {}
 
 
 @contextlib.contextmanager
@@ -39,6 +43,8 @@ def predicting() -> Iterator[Predictor]:
             status, body = predictor.reply(question)
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            for name, value in predictor.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 

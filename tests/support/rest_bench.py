@@ -34,7 +34,7 @@ class Bench:
 
     def __init__(self, tmp_path, *, tier="prestige", threshold=0, open_s=0.0):
         self.path = tmp_path / "rest" / "checkpoint.json"
-        self.log = MemoryLog()
+        self.log, self.log_id = MemoryLog(), "memory"
         self.log.create({RAW_KALSHI_REST: {}}, 2)
         self.metrics = []
         self.tier, self.breaker = tier, Breaker(threshold, open_s)
@@ -79,7 +79,7 @@ class Bench:
         )
         recorder = Recorder(
             asker, publisher, appender, series,
-            path=self.path, now_ns=wiring.now_ns, on_metric=self._metric, span=span, **over,
+            path=self.path, log_id=self.log_id, now_ns=wiring.now_ns, on_metric=self._metric, span=span, **over,
         )  # fmt: skip
         try:
             if rounds is None:
@@ -142,3 +142,19 @@ def without(path_part, name):
         return json.dumps(said).encode()
 
     return alter
+
+
+def naming(subject, code):
+    """Answers in which the rules of one market, or the settlement source of one series, name another report."""
+
+    def alter(path, body):
+        said = json.loads(body)
+        if path.startswith("/series/") and said.get("series", {}).get("ticker") == subject:
+            url = f"https://forecast.weather.gov/product.php?site=OKX&product=CLI&issuedby={code}"
+            said["series"]["settlement_sources"] = [{"name": "NWS", "url": url}]
+        for market in said.get("markets", []):
+            if market["ticker"] == subject:
+                market["rules_primary"] = f"the Climatological Report (CLI{code}) of the National Weather Service"
+        return json.dumps(said).encode()
+
+    return altering(alter)

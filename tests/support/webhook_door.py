@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tapefold.wiring import topic_settings
+from tapefold.migrating import topic_settings
 from topics.catalog import H_KIND, RAW_WEBHOOK
 from topics.kafka import KafkaLog
 from topics.log import Record, all_records

@@ -8,7 +8,7 @@ import pytest
 from sinks.layouts import LAYOUTS
 from sinks.rows import layout_of
 from stream_processors.ingest import WATERMARK_TOPICS
-from tapefold.wiring import topic_settings
+from tapefold.migrating import topic_settings
 from topics import annotations, asof, catalog, events, kalshi_rest, policies, rag, tws, weather, webhook
 from topics.catalog import (
     BY_NAME,

@@ -57,10 +57,14 @@ class Cutoff(Struct):
 
 
 class Checkpoint(Struct):
-    """What survives a restart: all markets by ticker. kalshi_series_sync: how the last listing of each series ended."""
+    """What survives a restart: all markets by ticker. kalshi_series_sync: how the last listing of each series ended.
+
+    log: on which all that is noted stands; empty in files that do not say.
+    """
 
     markets: dict[str, Known] = {}
     kalshi_series_sync: dict[str, Literal["done", "failed"]] = {}
+    log: str = ""
 
 
 class _Market(Struct):

@@ -17,16 +17,15 @@ import msgspec
 
 from producers.beat import Beater
 from producers.coverage import Covers
-from producers.kalshi.rest import plan
+from producers.kalshi.rest import checkpoint, plan
 from producers.kalshi.rest.asker import Asker, Refusal
 from producers.kalshi.rest.door import Answer
-from producers.kalshi.rest.plan import Checkpoint, Cutoff, Known
+from producers.kalshi.rest.plan import Cutoff, Known
 from producers.kalshi.rest.registry import Unresolved
 from producers.metrics import OnMetric
 from producers.publish import Outgoing, Publisher
 from producers.together import first_of
 from topics import catalog, stations
-from topics.domains import WEATHER_SERIES
 from topics.errors import Unavailable
 from topics.events import BeatNotice, GapNotice, Recorded
 from topics.log import Appender
@@ -52,8 +51,9 @@ class Span(NamedTuple):
 class Recorder:
     """Records some series.
 
-    path: of the checkpoint. span: of the past to fetch, None for none. page_limit: items a page. lease_ns: of the beats, by
-    the clock of `now_ns`.
+    path: of the checkpoint. log_id: of the log that it speaks of. span: of the past to fetch, None for none. page_limit:
+    items a page. lease_ns: of the beats, by the clock of `now_ns`. leave_out: go on without series and markets that the
+    registry does not resolve.
     """
 
     def __init__(
@@ -64,16 +64,19 @@ class Recorder:
         series: Sequence[str],
         *,
         path: Path,
+        log_id: str,
         now_ns: Callable[[], int],
         on_metric: OnMetric,
         span: Span | None = None,
         page_limit: int = plan.PAGE_LIMIT,
         lease_ns: int = LEASE_NS,
+        leave_out: bool = False,
     ) -> None:
         self._asker = asker
         self._publisher = publisher
         self._appender = appender
-        self._series = series
+        self._asked = series
+        self._series = list(series)
         self._path = path
         self._now_ns = now_ns
         self._on_metric = on_metric
@@ -85,20 +88,25 @@ class Recorder:
         self._listed_ns: dict[str, int] = {}
         self._at_work: dict[object, int] = {}  # a unit -> when it began; its answers are not all appended yet
         self._unresolved = Unresolved()
-        self.checkpoint = _read(path)
+        self._leaves_out = leave_out
+        self.checkpoint = checkpoint.read(path, log_id)
 
     async def run(self, stop: asyncio.Event, *, discovery_s: float, backfill_s: float, until_done: bool) -> None:
         """Until `stop`, or until all known markets are done. Raises Undelivered, and StationUnresolved.
 
         A series that is not in the registry is refused before anything is asked. What the exchange says otherwise than
-        the registry is left out and told when it is seen; with `until_done` it is raised when all else is done.
+        the registry is left out and told when it is seen; with `until_done` it is raised when all else is done. With
+        `leave_out` both are told alike, and nothing is raised.
         """
-        for series_ticker in self._series:
-            if stations.is_weather(series_ticker):
-                stations.resolve(series_ticker, known=WEATHER_SERIES)
+        unknown = {name: reason for name in self._series if (reason := self._unresolved.unknown(name)) is not None}
+        if unknown and not self._leaves_out:
+            raise stations.StationUnresolved("; ".join(unknown.values()))
+        for series_ticker, reason in unknown.items():
+            self._tell_unresolved(series_ticker, "listing", reason)
+        self._series = [name for name in self._series if name not in unknown]
         await first_of(self._rounds(stop, discovery_s, backfill_s, until_done=until_done), self._beats())
         self._leave()
-        if until_done and self._unresolved.reasons:
+        if until_done and self._unresolved.reasons and not self._leaves_out:
             raise stations.StationUnresolved("; ".join(self._unresolved.reasons.values()))
 
     async def _rounds(self, stop: asyncio.Event, discovery_s: float, backfill_s: float, *, until_done: bool) -> None:
@@ -165,7 +173,7 @@ class Recorder:
 
     def _discovered(self, whole: Sequence[str]) -> None:
         self._tell_coverage(whole, ended_by="gap")
-        self.checkpoint.kalshi_series_sync = {s: "done" if s in whole else "failed" for s in self._series}
+        self.checkpoint.kalshi_series_sync = {s: "done" if s in whole else "failed" for s in self._asked}
         self._save()
 
     async def _discover(self, series_ticker: str) -> bool:
@@ -360,9 +368,7 @@ class Recorder:
             del self._at_work[unit]
 
     def _save(self) -> None:
-        part = self._path.with_suffix(".part")
-        part.write_bytes(msgspec.json.encode(self.checkpoint))
-        part.replace(self._path)
+        checkpoint.save(self._path, self.checkpoint)
 
     def _now_s(self) -> int:
         return self._now_ns() // NS_PER_S
@@ -374,9 +380,3 @@ class _Markets(msgspec.Struct):
 
 class _MarketAnswer(msgspec.Struct):
     market: msgspec.Raw
-
-
-def _read(path: Path) -> Checkpoint:
-    """The checkpoint, a new one where there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return msgspec.json.decode(path.read_bytes(), type=Checkpoint) if path.exists() else Checkpoint()

@@ -40,6 +40,17 @@ class Unresolved:
         """Series or market -> why."""
         return self._reasons
 
+    def unknown(self, series_ticker: str) -> str | None:
+        """The reason why a series that nothing was asked of yet has no station; None where it needs none, or has one."""
+        if not stations.is_weather(series_ticker):
+            return None
+        try:
+            stations.resolve(series_ticker, known=WEATHER_SERIES)
+        except stations.StationUnresolved as error:
+            self._reasons[series_ticker] = str(error)
+            return str(error)
+        return None
+
     def series(self, series_ticker: str, body: bytes) -> str | None:
         """Hold a series against its answer. Returns the reason if it is a new one. Raises msgspec.ValidationError."""
         said = msgspec.json.decode(body, type=_SeriesAnswer).series

@@ -6,7 +6,7 @@ import pytest
 from iem_poll import START, facts, recorded
 
 from producers.iem import ask, checkpoint, poll
-from producers.iem.done import Done
+from producers.iem.done import Done, Of
 from producers.iem.history import History, windows, years
 from producers.iem.look import Reply
 from producers.publish import Publisher
@@ -106,7 +106,7 @@ def test_a_unit_is_noted_behind_the_log_and_not_when_the_log_does_not_take_it(tm
     saves = [index for index, word in enumerate(story) if word == "save"]
     assert UNITS - 2 == len(saves)
     assert {("iem.answer", "flush")} == {tuple(story[index - 2 : index]) for index in saves}
-    assert [] == parts.history.noted.checkpoint("").cli_ingest_year
+    assert [] == parts.history.noted.checkpoint("", "").cli_ingest_year
 
 
 def all_of():
@@ -124,7 +124,7 @@ def test_only_what_is_over_is_noted():
         if unit is not units[0]:
             past.confirmed(START)
     assert [False, False, True, False] == [past.noted.covers(unit) for unit in units], "the last ended 12 h ago"
-    (one,) = past.noted.checkpoint("http://x").mos_ingest_window
+    (one,) = past.noted.checkpoint("http://x", "").mos_ingest_window
     assert ("2026-01-13T00:00:00Z", "2026-01-14T00:00:00Z") == (one.from_runtime_utc, one.cursor_runtime_utc)
     assert [units[0], units[1], units[3]] == asked(History(units, base_url="http://x", lags={}, noted=past.noted))
 
@@ -155,21 +155,34 @@ def test_spans_of_any_order_meet_and_come_back_from_the_file(tmp_path):
     noted, days = Done(), list(windows(["KMIA"], ["GFS"], SPAN[0], SPAN[1]))
     for unit in (days[3], days[0], days[1]):
         noted.add(unit, START)
-    assert 2 == len(noted.checkpoint("b").mos_ingest_window)
+    assert 2 == len(noted.checkpoint("b", "l").mos_ingest_window)
     for unit in (days[2], days[1]):  # the second, once more, takes nothing back
         noted.add(unit, START)
     (old,) = [
         unit for unit in years(["KMIA"], SPAN[0] - 400 * NS_PER_DAY, SPAN[0] - 399 * NS_PER_DAY) if unit.kind == "year"
     ]
     noted.add(old, START)
-    checkpoint.save(tmp_path / "c.json", noted, "b")
-    again = checkpoint.read(tmp_path / "c.json", "b")
-    assert again.checkpoint("b") == noted.checkpoint("b")
+    checkpoint.save(tmp_path / "c.json", noted, Of("b", "l"))
+    again = checkpoint.read(tmp_path / "c.json", Of("b", "l"))
+    assert again.checkpoint("b", "l") == noted.checkpoint("b", "l")
     assert again.covers(ask.window("KMIA", "GFS", SPAN[0] + NS_PER_HOUR, SPAN[1]))
     assert not again.covers(ask.window("KMIA", "GFS", SPAN[0] - NS_PER_HOUR, SPAN[1]))
     assert not again.covers(ask.window("KMIA", "NBS", *SPAN))
     assert again.covers(old)
-    assert not checkpoint.read(tmp_path / "c.json", "of another upstream").covers(old)
     (tmp_path / "c.json").write_text("{")
     with pytest.raises(Refused, match="is no checkpoint of history"):
-        checkpoint.read(tmp_path / "c.json", "b")
+        checkpoint.read(tmp_path / "c.json", Of("b", "l"))
+
+
+def test_what_stands_on_another_log_or_is_of_another_upstream_was_never_asked_for(tmp_path):
+    """Nor what a file without the name of its log says, as versions before wrote it."""
+    path, noted = tmp_path / "c.json", Done()
+    (unit,) = windows(["KMIA"], ["GFS"], SPAN[0], SPAN[0] + NS_PER_DAY)
+    noted.add(unit, START)
+    checkpoint.save(path, noted, Of("b", "l"))
+    assert [True, False, False] == [
+        checkpoint.read(path, Of(*of)).covers(unit) for of in (("b", "l"), ("b", "another"), ("another", "l"))
+    ]
+    before = {key: value for key, value in json.loads(path.read_text()).items() if key != "log"}
+    path.write_text(json.dumps(before))
+    assert not checkpoint.read(path, Of("b", "l")).covers(unit)

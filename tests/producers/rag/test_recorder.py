@@ -12,7 +12,7 @@ from producers.backoff import Backoff, Breaker
 from producers.publish import Publisher
 from producers.rag import recorder as module
 from producers.rag.door import Door
-from producers.rag.question import Features, features_of
+from producers.rag.question import Features, features_of, retry_after_s
 from producers.rag.recorder import Recorder
 from stream_processors.ingest import ingest
 from topics.catalog import DEAD, H_KIND, RAW_RAG
@@ -162,6 +162,67 @@ def test_what_passes_is_tried_again_with_the_same_run(status):
     assert 3 == len(bench.facts()[0])
 
 
+def test_a_predictor_is_not_asked_before_it_said():
+    """A second is waited for, however short our own pause would be."""
+    bench = Bench()
+    with predicting() as predictor:
+        good, times = predictor.reply, []
+
+        def busy(question):
+            times.append(time.monotonic())
+            return good(question) if len(times) > 1 else (429, b"busy")
+
+        predictor.reply, predictor.headers = busy, {"Retry-After": "1"}
+        recorder = bench.round(predictor.url)
+    assert 1.0 <= times[1] - times[0] < 5.0
+    assert [1.0] == [line["wait_s"] for line in bench.said("rag.retry")]
+    assert (1, 0) == (recorder.runs, recorder.given_up)
+
+
+def test_one_that_wants_to_rest_for_long_is_left_alone_by_all_questions():
+    """The question is given up: its as-of time would be old. The others wait as well, and a second before is too early."""
+    bench = Bench(series=("KXHIGHMIA", "KXHIGHNY"), threshold=0)
+    with predicting() as predictor:
+        good, predictor.reply = predictor.reply, lambda _: (503, b"away")
+        predictor.headers = {"Retry-After": "600"}
+
+        async def rounds(recorder):
+            await recorder.run(asyncio.Event(), interval_s=60.0, once=True)
+            assert (1, 2) == (len(predictor.questions), recorder.given_up)
+            predictor.reply, predictor.headers = good, {}
+            bench.steady_s = 599.0
+            await recorder.run(asyncio.Event(), interval_s=60.0, once=True)
+            assert 1 == len(predictor.questions)
+            bench.steady_s = 600.0
+            await recorder.run(asyncio.Event(), interval_s=60.0, once=True)
+
+        recorder = asyncio.run(bench.recorder(predictor.url, rounds))
+    assert (3, 2) == (len(predictor.questions), recorder.runs)
+    assert ["KXHIGHMIA"] == [line["series"] for line in bench.said("rag.failed")]
+
+
+@pytest.mark.parametrize(
+    ("text", "date", "wait_s"),
+    [
+        (None, None, None),
+        ("7", None, 7.0),
+        (" 7 ", None, 7.0),
+        ("99999999999", None, 3_600.0),
+        ("Sun, 22 Nov 2026 10:00:30 GMT", "Sun, 22 Nov 2026 10:00:00 GMT", 30.0),
+        ("Sun, 22 Nov 2026 10:00:00 GMT", "Sun, 22 Nov 2026 10:00:30 GMT", 0.0),
+        ("Sun, 22 Nov 2036 10:00:00 GMT", "Sun, 22 Nov 2026 10:00:00 GMT", 3_600.0),
+        ("Sun, 22 Nov 2026 10:00:30 GMT", None, None),
+        ("Sun, 22 Nov 2026 10:00:30 -0000", "Sun, 22 Nov 2026 10:00:00 GMT", None),
+        ("soon", "Sun, 22 Nov 2026 10:00:00 GMT", None),
+        ("-5", None, None),
+        ("²", None, None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_by_the_sender_s_clock(text, date, wait_s):
+    """And nothing where it is neither."""
+    assert wait_s == retry_after_s(text, date)
+
+
 def test_too_many_failures_in_a_row_open_the_breaker():
     """RAG_FAILURE_THRESHOLD tries, no more; nobody is asked for RAG_CIRCUIT_BREAKER_SECONDS; then one may try."""
     bench = Bench(threshold=4, open_s=60.0, series=("KXHIGHMIA", "KXHIGHNY", "KXHIGHCHI"))
@@ -196,8 +257,9 @@ def test_an_answer_that_cannot_be_used_is_kept_and_counts(reply, reason):
         bench.round(predictor.url)
         assert 1 == len(predictor.questions)
         bench.round(predictor.url)
-        bench.round(predictor.url)
+        recorder = bench.round(predictor.url)
     assert 2 == len(predictor.questions)
+    assert (1, True) == (recorder.given_up, "nobody is asked" in recorder.last_error)
     assert ([], [reason, reason]) == bench.facts()
     assert 2 == len(bench.said("rag.refused"))
     assert 1 == len(bench.said("rag.breaker"))

@@ -1,9 +1,12 @@
 """How fast, and when not at all."""
 
+import bisect
+
 import pytest
 
 from producers.backoff import Breaker
 from producers.kalshi.rest.budget import COST, PARTS, SHARE, TOKENS_PER_S, Budget
+from topics.errors import SettingsError
 
 
 def calls(budget, lane, from_s, to_s):
@@ -30,15 +33,38 @@ def test_unsigned_calls_come_below_one_a_second():
     assert 40 <= calls(budget, "live", 10.0, 70.0) <= 42
 
 
-@pytest.mark.parametrize(("tier", "shards"), [("basic", 1), ("advanced", 4), ("prestige", 8)])
-def test_both_recorders_together_stay_below_the_tier_in_every_second(tier, shards):
-    """They share an account and know nothing of each other: the first second, with full buckets, is the busiest."""
-    rest = Budget(tier, 0.0)
-    sockets = [Budget(tier, 0.0, caller="ws", sharers=shards) for _ in range(shards)]
-    seconds = [sum(calls(one, "live", at_s, at_s + 1.0) for one in (rest, *sockets)) for at_s in map(float, range(5))]
+def times(budget, from_s, to_s):
+    """When a greedy caller gets through in [from_s, to_s)."""
+    now_s, found = from_s, []
+    while now_s < to_s:
+        wait_s = budget.draw("live", now_s)
+        if not wait_s:
+            found.append(now_s)
+        now_s += max(wait_s, 0.001)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("tier", "shards"),
+    [("basic", 1), ("basic", 4), ("basic", 8), ("basic", 16), ("advanced", 4), ("advanced", 20), ("prestige", 8)],
+)
+def test_all_recorders_together_stay_below_the_tier_in_every_second(tier, shards):
+    """They share an account and know nothing of each other; wherever the second begins, one call is kept back."""
+    sockets = [Budget(tier, 0.0, caller="ws", shards=shards) for _ in range(shards)]
+    rest = Budget(tier, 0.0, shards=shards)
+    asked = sorted(at_s for one in (rest, *sockets) for at_s in times(one, 0.0, 12.0))
+    busiest = max(bisect.bisect_left(asked, at_s + 1.0) - place for place, at_s in enumerate(asked))
     limit = TOKENS_PER_S[tier] / COST
-    assert limit * 0.6 <= max(seconds) <= limit
-    assert min(seconds) > 0
+    assert limit * 0.6 <= busiest <= limit - 1
+    assert times(rest, 12.0, 13.0)
+
+
+@pytest.mark.parametrize("caller", ["rest", "ws"])
+def test_more_shards_than_the_tier_has_calls_for_are_refused(caller):
+    """A greater tier, or fewer of them; without a signature there are none."""
+    with pytest.raises(SettingsError, match=r"WS_SHARD_COUNT: .* 200 tokens a second of REST_TIER=basic, was 17"):
+        Budget("basic", 0.0, caller=caller, shards=17)
+    Budget("unsigned", 0.0, caller=caller, shards=17)
 
 
 def test_backfill_never_starves_live():

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from rest_bench import TRADED, TRADES, Bench, altering, rehearse, without
+from rest_bench import TRADED, TRADES, Bench, altering, naming, rehearse, without
 
 from producers.kalshi.rest import asker as asking
 from producers.kalshi.rest.door import NoAnswer
@@ -82,28 +82,12 @@ def test_what_we_cannot_read_and_the_parser_can_is_a_named_gap(tmp_path):
     )
 
 
-def renaming(subject, code):
-    """Answers in which the rules of one market, or the settlement source of one series, name another report."""
-
-    def alter(path, body):
-        said = json.loads(body)
-        if path.startswith("/series/") and said.get("series", {}).get("ticker") == subject:
-            url = f"https://forecast.weather.gov/product.php?site=OKX&product=CLI&issuedby={code}"
-            said["series"]["settlement_sources"] = [{"name": "NWS", "url": url}]
-        for market in said.get("markets", []):
-            if market["ticker"] == subject:
-                market["rules_primary"] = f"the Climatological Report (CLI{code}) of the National Weather Service"
-        return json.dumps(said).encode()
-
-    return altering(alter)
-
-
 @pytest.mark.parametrize("code", ["LGA", "NYC"])
 def test_a_market_of_another_station_is_left_out_and_the_others_go_on(tmp_path, code):
     """Its listing stands on the log, the parser refuses it, a gap says that its trades are not there; told once."""
     ticker = max(TRADED)
     bench = Bench(tmp_path)
-    bench.door = renaming(ticker, code)
+    bench.door = naming(ticker, code)
     if code == "NYC":
         rehearse(tmp_path, bench)
         assert set(TRADED) == {trade.market_ticker for trade in bench.trades()}
@@ -120,7 +104,7 @@ def test_a_market_of_another_station_is_left_out_and_the_others_go_on(tmp_path, 
 def test_a_series_of_another_station_stops_alone_before_anything_of_it_is_fetched(tmp_path):
     """The other series is whole; the status of each stands in the checkpoint."""
     bench = Bench(tmp_path)
-    bench.door = renaming("KXHIGHNY", "LGA")
+    bench.door = naming("KXHIGHNY", "LGA")
     asked = []
 
     async def rounds(recorder):
@@ -141,12 +125,12 @@ def test_a_series_of_another_station_stops_alone_before_anything_of_it_is_fetche
 def test_markets_that_were_known_wait_while_their_series_names_another_station(tmp_path):
     """They were listed before it did."""
     bench = Bench(tmp_path)
-    bench.door = renaming("none", "LGA")
+    bench.door = naming("none", "LGA")
 
     async def rounds(recorder):
         await recorder.discover()
         await recorder.list_past()
-        bench.door.alter = renaming("KXHIGHNY", "LGA").alter
+        bench.door.alter = naming("KXHIGHNY", "LGA").alter
         await recorder.discover()
         await recorder.backfill()
         assert [] == bench.trades()
@@ -162,7 +146,7 @@ def test_what_the_exchange_takes_back_is_fetched_again(tmp_path):
     """A market whose rules name our station after all has its trades."""
     ticker = max(TRADED)
     bench = Bench(tmp_path)
-    bench.door = renaming(ticker, "LGA")
+    bench.door = naming(ticker, "LGA")
 
     async def rounds(recorder):
         await recorder.discover()

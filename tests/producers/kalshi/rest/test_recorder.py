@@ -1,17 +1,27 @@
 """The loops against the simulator: everything that was recorded is on the log exactly, whatever goes wrong on the way."""
 
 import asyncio
+import json
+import random
+import time
 from collections import Counter
 
 import pytest
-from rest_bench import IDS, TRADED, TRADES, Bench, rehearse
+from rest_bench import DATA, IDS, TRADED, TRADES, Bench, naming, rehearse
 
+from producers.backoff import Breaker
 from producers.kalshi.auth import Signer
 from producers.kalshi.rest import asker as asking
+from producers.kalshi.rest.budget import Budget
+from producers.kalshi.rest.door import Door
 from producers.kalshi.rest.recorder import Recorder
+from tapefold import wiring
 from tapefold.simulators.kalshi.archive import Archive
 from tapefold.simulators.kalshi.faults import RestFaults
+from tapefold.simulators.kalshi.running import running
 from topics.catalog import H_STATUS, H_URL
+from topics.codec import decode_beat_notice
+from topics.errors import Refused
 from topics.stations import StationUnresolved
 
 
@@ -55,6 +65,33 @@ def test_what_is_done_is_not_asked_again(tmp_path):
     assert len(TRADES) == counters.rest["/trade-api/v2/markets/trades"] - sum(
         len(listed) // 1_000 for listed in TRADES.values()
     )
+
+
+@pytest.mark.parametrize("noted", ["of another log", "by a version that named no log"])
+def test_what_stands_on_another_log_is_fetched_again(tmp_path, noted):
+    """The same folder, a new broker: all of it, though a checkpoint says that all is done."""
+    bench = Bench(tmp_path)
+    checkpoint, _ = rehearse(tmp_path, bench)
+    assert all(known.done for known in checkpoint.markets.values())
+    if noted == "of another log":
+        bench.log_id = "another"
+    else:
+        said = json.loads(bench.path.read_bytes())
+        assert "memory" == said.pop("log")
+        bench.path.write_text(json.dumps(said))
+    again = Bench(tmp_path)
+    again.log_id = bench.log_id
+    rehearse(tmp_path, again)
+    assert IDS == sorted(trade.trade_id for trade in again.trades())
+
+
+def test_a_file_that_is_no_checkpoint_is_refused_by_its_name(tmp_path):
+    """To go on without it would ask for all once more, and nobody would know why."""
+    bench = Bench(tmp_path)
+    bench.path.parent.mkdir()
+    bench.path.write_text("{")
+    with pytest.raises(Refused, match=r"checkpoint\.json is no checkpoint of markets"):
+        asyncio.run(bench.run("http://127.0.0.1:1"))
 
 
 def test_storms_are_ridden_out_and_told(tmp_path):
@@ -119,12 +156,56 @@ def test_the_stated_limit_is_never_exceeded(tmp_path):
     assert counters.rest_per_second_max <= 20
 
 
+def test_eight_shards_and_the_recorder_together_never_exceed_the_limit(tmp_path):
+    """All begin in one moment, with full buckets, and ask as fast as they may; the simulator counts."""
+
+    async def greedy(url, caller, until_s):
+        door = Door(f"{url}/trade-api/v2", now_ns=wiring.now_ns)
+        budget = Budget("basic", time.monotonic(), caller=caller, shards=8)
+        asker = asking.Asker(door, budget, Breaker(0, 0.0), rng=random.Random(1), on_metric=lambda *_, **__: None)
+        while time.monotonic() < until_s:
+            await asker.get("/markets?series_ticker=KXHIGHNY&limit=1", "live")
+        await door.aclose()
+
+    async def play():
+        async with running([], state_folder=tmp_path, clock_ms=wiring.now_ms, archive=Archive([DATA])) as simulator:
+            await asyncio.sleep(1.02 - wiring.now_ms() / 1_000 % 1)  # the first burst falls into one of its seconds
+            until_s = time.monotonic() + 4.0
+            await asyncio.gather(*(greedy(simulator.http_url, one, until_s) for one in ("rest", *["ws"] * 8)))
+            return simulator.counters
+
+    counters = asyncio.run(play())
+    assert counters.rest_per_second_max <= 20
+    assert 9 < sum(counters.rest.values())  # how near they come is told by the budget's own tests
+
+
 def test_an_unknown_weather_series_is_a_named_error_before_anything_is_asked(tmp_path):
     """Its trades would stand under no station."""
     bench = Bench(tmp_path)
     with pytest.raises(StationUnresolved, match="series KXHIGHTXYZ"):
         asyncio.run(bench.run("http://127.0.0.1:1", series=("KXHIGHTXYZ",)))
     assert [] == bench.metrics
+
+
+def test_series_and_markets_without_a_station_are_left_out_where_nobody_chose_them(tmp_path):
+    """Each is a gap and a line; the others are whole, and the run ends as if they had not been there."""
+    bench = Bench(tmp_path)
+    ticker = max(TRADED)
+    bench.door = naming(ticker, "LGA")
+    checkpoint, _ = rehearse(tmp_path, bench, series=("KXHIGHTXYZ", "KXHIGHNY"), leave_out=True)
+    assert set(TRADED) - {ticker} == {trade.market_ticker for trade in bench.trades()}
+    assert {"KXHIGHTXYZ": "failed", "KXHIGHNY": "done"} == checkpoint.kalshi_series_sync
+    assert {("KXHIGHTXYZ", "listing"), (ticker, "trade")} <= bench.gaps()
+    assert ["KXHIGHTXYZ", ticker] == [fields["subject"] for fields in bench.said("rest.unresolved")]
+
+
+def test_a_run_of_nothing_but_what_is_left_out_ends_in_order(tmp_path):
+    """Nothing is asked about it, and it says good-bye, as the others."""
+    bench = Bench(tmp_path)
+    _, counters = rehearse(tmp_path, bench, series=("KXHIGHTXYZ",), leave_out=True)
+    assert {"/trade-api/v2/historical/cutoff"} == set(counters.rest)
+    assert {("KXHIGHTXYZ", "listing")} == bench.gaps()
+    assert decode_beat_notice(bench.records(b"beat")[-1].value).bye
 
 
 def test_a_wrong_signature_is_terminal(tmp_path):
