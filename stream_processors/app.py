@@ -17,7 +17,7 @@ import socket
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import faust
 import structlog
@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from stream_processors import transport
 from stream_processors.completeness import METRIC, Completeness
+from stream_processors.names import TABLE, Stage, app_id, changelog_topic
 from stream_processors.outputs import Output
 from stream_processors.rounds import Rounds
 from stream_processors.stages import GC_THRESHOLDS, Fold, Ingest, progress_key
@@ -35,7 +36,6 @@ from topics.log import Appender
 
 EXIT_SOFTWARE = 70  # sysexits: an exception that no code handles; the supervisor starts us again
 EXIT_TEMPFAIL = 75  # sysexits: fenced or stuck; starting again mends it
-TABLE = "state"
 FETCH_BYTES_MAX = 3 * 1024 * 1024  # of one partition at once, compressed
 SESSION_TIMEOUT_S = 10.0
 READ_AGAIN_AFTER_S = 5.0
@@ -44,8 +44,6 @@ _REBALANCE_POLL_S = 0.02
 _LOCK_WAIT_S = 15.0  # a worker whose supervisor was killed needs some seconds to end
 
 log = structlog.get_logger("agents")
-
-Stage = Literal["ingest", "fold"]
 
 
 class WorkerSettings(Struct, frozen=True):
@@ -61,16 +59,6 @@ class WorkerSettings(Struct, frozen=True):
     partitions: int
     slot: str = "0"
     credentials: Any = None
-
-
-def app_id(stage: Stage) -> str:
-    """The Faust app and consumer group of a stage."""
-    return f"tapefold-{stage}"
-
-
-def changelog_topic() -> str:
-    """The fold's changelog, created by `tapefold migrate` like any topic (compacted)."""
-    return f"{app_id('fold')}-{TABLE}{transport.CHANGELOG_SUFFIX}"
 
 
 class DataDirLock:

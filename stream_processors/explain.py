@@ -3,12 +3,15 @@
 A market's rows depend on the market's own records and on the beats alone, so these are enough to make them again.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from stream_processors import minutes
 from stream_processors.ingest import BEATS_TO
+from stream_processors.refold import Told as ToldFact
+from stream_processors.refold import refolded
 from stream_processors.replay import Part
 from topics.asof import AsofForecast, SettlementLabel
 from topics.catalog import BARS_1M, BOOKS, FACT_GAP, FOLD_TOPICS, GAPS, RAW_KALSHI_WS
@@ -38,6 +41,7 @@ from topics.weather import WeatherFact
 Row = Bar | BookTop | GapRow
 _DECODE: dict[str, Callable[[bytes], Row]] = {BARS_1M: decode_bar, BOOKS: decode_book_top, GAPS: decode_gap_row}
 _BOOK = "orderbook_delta"
+SAME = "the row is the same without it"
 Role = Literal[
     "trade", "quote", "snapshot", "deltas", "frame", "gap", "repair", "forecast", "report", "outcome", "bar", "normal", "close",
 ]  # fmt: skip
@@ -87,10 +91,19 @@ class Tellings:
         self.rows: dict[str, Row] = {}
         self._clocks: dict[str, dict[int, int]] = {}
         self._partitions = partitions
-        part = Part([partition_of(domain_of(market_ticker).encode(), partitions)], partitions)
+        self._number = partition_of(domain_of(market_ticker).encode(), partitions)
+        self._told: list[ToldFact] = []
+        part = Part([self._number], partitions)
         for (topic, number), batch in records.items():
             for record in part.raw(topic, number, batch):
                 self._take(record)
+
+    def without(self, gone: Collection[Cause]) -> "Tellings":
+        """The market as it would be if the facts of these causes had never been told, folded again."""
+        left = Tellings(self.market_ticker, self._partitions, {})
+        for record in refolded(Part([self._number], self._partitions), self._number, self._told, gone):
+            left._take(record)
+        return left
 
     def _take(self, record: Record) -> None:
         if (decode := _DECODE.get(record.topic)) is not None:
@@ -99,6 +112,7 @@ class Tellings:
                 self.rows[row.row_id] = row
         elif record.topic in {*FOLD_TOPICS, FACT_GAP}:
             fact = decode_fact(record.value)
+            self._told.append(ToldFact(record, getattr(fact, "cause", None)))
             if isinstance(fact, Beat):
                 if record.topic == BEATS_TO[RAW_KALSHI_WS][0]:
                     clocks = self._clocks.setdefault(fact.conn, {})
@@ -125,7 +139,8 @@ def explain(tellings: Tellings, row_id: str) -> Explanation:
             used, others = _book(tellings, row)
             return Explanation(row_id=row_id, row=row, inputs=used, not_chosen=others, too_late=[])
         case GapRow():
-            return Explanation(row_id=row_id, row=row, inputs=_gap(tellings, row), not_chosen=[], too_late=[])
+            used, others = _gap(tellings, row)
+            return Explanation(row_id=row_id, row=row, inputs=used, not_chosen=others, too_late=[])
         case None:
             return Explanation(row_id=row_id, row=None, inputs=[], not_chosen=[], too_late=[])
 
@@ -165,13 +180,13 @@ def _bar(tellings: Tellings, bar: Bar) -> Explanation:
     for fact in tellings.facts:
         if isinstance(fact, Trade) and minute_of(fact.event_ns) == minute:
             by_id.setdefault(fact.trade_id, []).append(fact)
-    chosen = {trade_id: min(told, key=_telling_order) for trade_id, told in by_id.items()}
+    chosen = {trade_id: min(told, key=minutes.telling_order) for trade_id, told in by_id.items()}
     order = sorted(chosen.values(), key=lambda trade: (trade.event_ns // NS_PER_MS, trade.trade_id))
     inputs = [_input("trade", trade, bar.known_ns, _trade_role(trade, order), name=trade.trade_id) for trade in order]
     not_chosen = [
         _input("trade", told, bar.known_ns, _again(told, chosen[told.trade_id]), name=told.trade_id)
         for tellings_of_one in by_id.values()
-        for told in sorted(tellings_of_one, key=_telling_order)[1:]
+        for told in sorted(tellings_of_one, key=minutes.telling_order)[1:]
         if told.cause != chosen[told.trade_id].cause
     ]
     too_late = [
@@ -187,10 +202,6 @@ def _bar(tellings: Tellings, bar: Bar) -> Explanation:
     return Explanation(
         row_id=bar.row_id, row=bar, inputs=inputs + quoted, not_chosen=not_chosen + others, too_late=too_late
     )
-
-
-def _telling_order(trade: Trade) -> tuple[int, str, int, int]:
-    return (trade.known_ns, trade.cause.topic, trade.cause.partition, trade.cause.offset)
 
 
 def _trade_role(trade: Trade, order: Sequence[Trade]) -> str:
@@ -210,6 +221,8 @@ def _trade_role(trade: Trade, order: Sequence[Trade]) -> str:
 def _again(told: Trade, winner: Trade) -> str:
     material = (told.event_ns // NS_PER_MS, told.yes_price_e6, told.no_price_e6, told.size_e4)
     if material != (winner.event_ns // NS_PER_MS, winner.yes_price_e6, winner.no_price_e6, winner.size_e4):
+        if told.known_ns == winner.known_ns:
+            return "the same id with other content, known at the same time: a conflict, of which one holds in any order"
         return "the same id with other content: a conflict, and the other one was known first"
     if told.known_ns == winner.known_ns:
         return "the same trade told again at the same time, further back on the log"
@@ -298,7 +311,14 @@ def _quote(tellings: Tellings, bar: Bar, end_ns: int) -> tuple[list[Input], list
         else:
             chosen.append(_input("quote", session.last, bar.known_ns, "the last change before the minute's end"))
             chosen += _rests_on(session, bar.known_ns)
+            others += _copies(session, {each.name for each in chosen}, bar.known_ns)
     return chosen, others
+
+
+def _copies(session: _Session, names: Collection[str], row_known_ns: int) -> list[Input]:
+    """Frames of these names that came again."""
+    again = [_input("frame", fact, row_known_ns, "the same number told again") for fact in session.told_again]
+    return [each for each in again if each.name in names]
 
 
 def _book_row_id(fact: Fact, market_ticker: str) -> str:
@@ -306,24 +326,36 @@ def _book_row_id(fact: Fact, market_ticker: str) -> str:
 
 
 def _book(tellings: Tellings, top: BookTop) -> tuple[list[Input], list[Input]]:
+    """A snapshot that an earlier one and the changes since make up for is none of the inputs: the row is the same without."""
     key = f"{top.conn}/{top.sid}"
     session = _sessions(tellings.facts, until=(key, top.seq))[key]
-    again = [
-        _input("frame", fact, top.known_ns, "the same number told again")
-        for fact in session.told_again
-        if fact.seq == top.seq
-    ]
-    facts = [fact for fact in tellings.facts if fact.cause == top.cause]
-    return [_input("frame", facts[0], top.known_ns, "the change itself"), *_rests_on(session, top.known_ns)], again
+    change = next(fact for fact in tellings.facts if fact.cause == top.cause)
+    inputs = [_input("frame", change, top.known_ns, "the change itself")]
+    copies = _copies(session, {inputs[0].name}, top.known_ns)
+    for each in _rests_on(session, top.known_ns):
+        again = _copies(session, {each.name}, top.known_ns)
+        if each.role == "snapshot" and tellings.without(causes([each, *again])).rows.get(top.row_id) == top:
+            copies.append(structs.replace(each, why=f"{each.why}; {SAME}"))
+        else:
+            inputs.append(each)
+    return inputs, copies
 
 
-def _gap(tellings: Tellings, row: GapRow) -> list[Input]:
+def causes(inputs: Iterable[Input]) -> set[Cause]:
+    """Where the facts of these inputs stand."""
+    return {Cause(each.topic, each.partition, each.offset, each.index) for each in inputs}
+
+
+def _gap(tellings: Tellings, row: GapRow) -> tuple[list[Input], list[Input]]:
+    """The notice, and the snapshot that mended the book; where two came at once, neither is what the row hangs on."""
     known_ns = row.noticed_ns if row.repaired_ns is None else row.repaired_ns
     inputs = [_input("gap", fact, known_ns, "the notice") for fact in tellings.facts if fact.cause == row.cause]
-    if row.repaired_ns is not None:
-        inputs += [
-            _input("repair", fact, known_ns, "the snapshot that mended the book")
-            for fact in tellings.facts
-            if isinstance(fact, BookSnapshot) and fact.known_ns == row.repaired_ns
-        ][:1]
-    return inputs
+    idle = []
+    for fact in tellings.facts:
+        if isinstance(fact, BookSnapshot) and fact.known_ns == row.repaired_ns:
+            told = _input("repair", fact, known_ns, "the snapshot that mended the book")
+            if tellings.without({fact.cause}).rows.get(row.row_id) == row:
+                idle.append(structs.replace(told, why=f"a snapshot that came as the book was mended; {SAME}"))
+            else:
+                inputs.append(told)
+    return inputs, idle

@@ -4,27 +4,25 @@ An input is what the row would differ without: each candidate is left out once, 
 joins, and the row would be the same without, is said under `not_chosen`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
 from stream_processors import explain as explaining
 from stream_processors import features
-from stream_processors.explain import Explanation, Input, Role, Tellings, input_of
+from stream_processors.explain import SAME, Explanation, Input, Role, Tellings, causes, input_of
 from stream_processors.explain_tws import SymbolTellings
 from stream_processors.features import Asked, Bars, Close, Row
 from topics.climate_day import from_iso, iso
 from topics.domains import series_of
 from topics.events import Bar, Market
 from topics.kalshi_rest import MarketTerms
-from topics.log import Record, TopicPartition
 from topics.stations import Measure, climate_day
 from topics.tws import TwsMinute
 from topics.units import NS_PER_HOUR, NS_PER_MINUTE
 from topics.weather import Climate, Forecast
 
 Make = Callable[[], Row | None]
-_SAME = "the row is the same without it"
 _LATE = "known {:.3f} s after the minute's end: the features are of what was known there"
 
 
@@ -35,8 +33,18 @@ class Known(Struct):
     reports: Sequence[Climate] = ()
 
     def without(self, gone: Forecast | Climate) -> "Known":
-        """All but one fact."""
-        return Known([f for f in self.forecasts if f is not gone], [f for f in self.reports if f is not gone])
+        """All but one fact, and its other tellings: a copy must not stand in for it."""
+        return Known(
+            [f for f in self.forecasts if _content(f) != _content(gone)],
+            [f for f in self.reports if _content(f) != _content(gone)],
+        )
+
+
+def _content(fact: Forecast | Climate) -> tuple[object, ...]:
+    """What is the same in all tellings of a fact."""
+    if isinstance(fact, Forecast):
+        return fact.station, fact.model, fact.run_ns, fact.event_ns, fact.revision
+    return fact.station, fact.day, fact.product, fact.revision
 
 
 class _Sorted(Struct):
@@ -52,7 +60,7 @@ class _Sorted(Struct):
         if without != self.row:
             self.inputs.append(told)
         else:
-            self.not_chosen.append(_said(told, f"{told.why}; {_SAME}"))
+            self.not_chosen.append(_said(told, f"{told.why}; {SAME}"))
 
     def explanation(self, row_id: str) -> Explanation:
         """The whole."""
@@ -73,17 +81,30 @@ class SymbolFeatures:
         self.about = about
         self.known = known
 
+    def row(self, row_id: str) -> Row | None:
+        """One row; None where the facts do not give it."""
+        here = self.tellings.minutes.get(row_id.removeprefix("price:"))
+        if here is None:
+            return None
+        number = here.minute_ns // NS_PER_MINUTE
+        asked = None if self.about is None else features.asked_by_symbol(self.about, number)
+        return features.price_row(self._bars(here), number) | _weather_of(asked, self.known)
+
+    def _bars(self, here: TwsMinute) -> dict[int, TwsMinute]:
+        """The minutes of that contract and kind up to this one."""
+        return {
+            each.minute_ns // NS_PER_MINUTE: each
+            for each in self.tellings.minutes.values()
+            if _kind(each) == _kind(here) and each.minute_ns <= here.minute_ns
+        }
+
     def explain(self, row_id: str) -> Explanation:
         """The explanation of one row; one that the facts do not give has no inputs."""
         here = self.tellings.minutes.get(row_id.removeprefix("price:"))
         if here is None:
             return Explanation(row_id=row_id, row=None, inputs=[], not_chosen=[], too_late=[])
         number = here.minute_ns // NS_PER_MINUTE
-        bars = {
-            each.minute_ns // NS_PER_MINUTE: each
-            for each in self.tellings.minutes.values()
-            if _kind(each) == _kind(here) and each.minute_ns <= here.minute_ns
-        }
+        bars = self._bars(here)
         asked = None if self.about is None else features.asked_by_symbol(self.about, number)
         weather = _weather_of(asked, self.known)
         prices = features.price_row(bars, number)
@@ -188,40 +209,40 @@ def _fact(fact: Forecast | Climate, role: Role, name: str, asked: Asked, why: st
 
 
 class MarketFeatures:
-    """All that weather features of one market lean on. records: of the market, by raw partition."""
+    """All that weather features of one market lean on. place: the station, and what its standard time is ahead of UTC in s."""
 
-    def __init__(
-        self,
-        tellings: Tellings,
-        partitions: int,
-        records: Mapping[TopicPartition, Sequence[Record]],
-        known: Known,
-        place: tuple[str, int],
-    ) -> None:
-        """place: the station, and the seconds that its standard time is ahead of UTC."""
+    def __init__(self, tellings: Tellings, known: Known, place: tuple[str, int]) -> None:
         self.tellings = tellings
         self.known = known
-        self._partitions = partitions
-        self._records = records
-        self._place = place
+        self.place = place
 
     def explain(self, row_id: str) -> Explanation:
         """The explanation of one row; one that the facts do not give has no inputs."""
-        bar_id = row_id.replace("weather:", "bar:", 1)
-        bar, date = self.tellings.rows.get(bar_id), climate_day(self.tellings.market_ticker)
-        if not isinstance(bar, Bar) or date is None:
+        about = self._asked(row_id)
+        if about is None:
             return Explanation(row_id=row_id, row=None, inputs=[], not_chosen=[], too_late=[])
-        station, offset_s = self._place
-        measure = features.measure_of(series_of(bar.market_ticker))
-        asked = Asked(station, measure, from_iso(date), bar.minute_ns + NS_PER_MINUTE, offset_s)
-        row = self._row(asked, bar, self._closes(), self.known)
-        found = _Sorted(row)
-        self._sort_bar(found, asked, bar_id)
+        asked, bar = about
+        found = _Sorted(self._row(asked, bar, self._closes(), self.known))
+        self._sort_bar(found, asked, bar.row_id)
         self._sort_closes(found, asked, bar)
         _sort_weather(
             found, asked, self.known, lambda known: self._row(asked, bar, self._closes(), known), reported=False
         )
         return found.explanation(row_id)
+
+    def row(self, row_id: str) -> Row | None:
+        """One row; None where the facts do not give it."""
+        about = self._asked(row_id)
+        return None if about is None else self._row(*about, self._closes(), self.known)
+
+    def _asked(self, row_id: str) -> tuple[Asked, Bar] | None:
+        bar = self.tellings.rows.get(row_id.replace("weather:", "bar:", 1))
+        date = climate_day(self.tellings.market_ticker)
+        if not isinstance(bar, Bar) or date is None:
+            return None
+        station, offset_s = self.place
+        measure = features.measure_of(series_of(bar.market_ticker))
+        return Asked(station, measure, from_iso(date), bar.minute_ns + NS_PER_MINUTE, offset_s), bar
 
     def _row(self, asked: Asked, bar: Bar, closes: Iterable[Close], known: Known) -> Row:
         used = features.used_runs(asked, features.runs_of(asked, known.forecasts))
@@ -253,22 +274,14 @@ class MarketFeatures:
         for told in whole.inputs:
             dates = told.known_ns == found.row["known_at"] or told.known_by == found.row["known_by"] != "observed"
             if told.role == "trade" and not dates and "close" not in told.why.split(", "):
-                found.not_chosen.append(_said(told, f"{told.why} of the bar; {_SAME}"))
+                found.not_chosen.append(_said(told, f"{told.why} of the bar; {SAME}"))
                 continue
             copies = [told, *(each for each in whole.not_chosen if each.role == "trade" and each.name == told.name)]
-            bar = self._without(copies).rows.get(bar_id)
+            bar = self.tellings.without(causes(copies)).rows.get(bar_id)
             row = self._row(asked, bar, self._closes(), self.known) if isinstance(bar, Bar) else None
             found.take(_said(told, f"{told.why} of the bar"), row)
         found.not_chosen += whole.not_chosen
         found.too_late += whole.too_late
-
-    def _without(self, gone: Iterable[Input]) -> Tellings:
-        places = {(each.topic, each.partition, each.offset) for each in gone}
-        left = {
-            place: [record for record in batch if (record.topic, record.partition, record.offset) not in places]
-            for place, batch in self._records.items()
-        }
-        return Tellings(self.tellings.market_ticker, self._partitions, left)
 
     def _sort_closes(self, found: _Sorted, asked: Asked, bar: Bar) -> None:
         used = features.close_used(asked.end_ns, self._closes())

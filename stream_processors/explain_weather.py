@@ -3,16 +3,19 @@
 A row depends on what was told of its station and day, on the policies, and on how far the station's tape has come.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from stream_processors.explain import Explanation, input_of
-from stream_processors.operators import asof
+from stream_processors.operators import asof, labels
+from stream_processors.refold import Told as ToldFact
+from stream_processors.refold import refolded
 from stream_processors.replay import Part
 from topics.asof import AsofForecast, SettlementLabel
 from topics.catalog import ASOF_FORECAST, FACT_CLIMATE, FACT_FORECAST, FACT_MARKET, FACT_POLICY, LABELS
 from topics.climate_day import from_iso, offset_of
 from topics.codec import decode_asof_forecast, decode_fact, decode_label, encode
 from topics.domains import series_of
+from topics.events import Cause
 from topics.kalshi_rest import Settlement
 from topics.log import Record, TopicPartition, partition_of
 from topics.policies import Policy
@@ -38,11 +41,20 @@ class StationTellings:
         self.station = station
         self.facts: list[Told] = []
         self.rows: dict[str, AsofForecast | SettlementLabel] = {}
-        number = partition_of(station.encode(), partitions)
-        part = Part([number], partitions)
-        self._take(part.facts(FACT_POLICY, number, range(len(policies)), [encode(policy) for policy in policies]))
+        self._told: list[ToldFact] = []
+        self._policies = policies
+        self._number, self._partitions = partition_of(station.encode(), partitions), partitions
+        self._part = Part([self._number], partitions)
+        values = [encode(policy) for policy in policies]
+        self._take(self._part.facts(FACT_POLICY, self._number, range(len(values)), values))
         for (topic, raw_number), batch in records.items():
-            self._take(part.raw(topic, raw_number, batch))
+            self._take(self._part.raw(topic, raw_number, batch))
+
+    def without(self, gone: Collection[Cause]) -> "StationTellings":
+        """The station as it would be if the facts of these causes had never been told, folded again."""
+        left = StationTellings(self.station, self._partitions, {}, self._policies)
+        left._take(refolded(left._part, self._number, self._told, gone))
+        return left
 
     def _take(self, records: Iterable[Record]) -> None:
         for record in records:
@@ -52,6 +64,7 @@ class StationTellings:
                     self.rows[row.row_id] = row
             elif record.topic in {FACT_FORECAST, FACT_CLIMATE, FACT_MARKET}:
                 fact = decode_fact(record.value)
+                self._told.append(ToldFact(record, getattr(fact, "cause", None)))
                 if isinstance(fact, Forecast | Climate | Settlement) and fact.station == self.station:
                     self.facts.append(fact)
 
@@ -111,6 +124,7 @@ def _label(facts: Iterable[Told], row: SettlementLabel) -> Explanation:
     seen = [value for value in row.values if row.label_f is not None and value.issued_ns <= (row.check_ns or 0)]
     chosen = next((v.cause for v in reversed(seen) if v.report == "final" and v.value_f is not None), None)
     causes = {value.cause: value for value in row.values}
+    venue = _venue(facts, row)
     for fact in facts:
         if isinstance(fact, Climate) and fact.day == row.target_date_local:
             value = causes.get(fact.cause)
@@ -125,11 +139,22 @@ def _label(facts: Iterable[Told], row: SettlementLabel) -> Explanation:
                 entries, why = explanation.not_chosen, _no_label(value.report, row)
             entries.append(input_of(fact, "report", fact.product, by_ns, why))
         elif isinstance(fact, Settlement) and _is_of(fact, row):
-            holds = (fact.known_ns, fact.expiration_value) == (row.venue_known_ns, row.venue_value)
-            entries = explanation.inputs if holds else explanation.not_chosen
-            why = "what the venue says it settled on" if holds else "the venue said it otherwise or before"
+            entries = explanation.inputs if fact.cause == venue else explanation.not_chosen
+            why = (
+                "what the venue says it settled on" if fact.cause == venue else "the venue said it otherwise, or before"
+            )
             entries.append(input_of(fact, "outcome", fact.market_ticker, by_ns, why))
     return explanation
+
+
+def _venue(facts: Iterable[Told], row: SettlementLabel) -> Cause | None:
+    """Where the outcome stands that the row shows: one market's, though all of the day may have been told the same."""
+    state = labels.Day()
+    for fact in facts:
+        if isinstance(fact, Settlement) and _is_of(fact, row):
+            labels.add_outcome(state, fact.market_ticker, labels.outcome_of(fact))
+    shown = labels.venue_of(state.outcomes.values())
+    return None if shown is None else Cause(*shown.cause)
 
 
 def _is_of(fact: Settlement, row: SettlementLabel) -> bool:

@@ -110,6 +110,7 @@ class Run(NamedTuple):
 
     run_ns: int
     known_ns: int
+    revision: str
     place: tuple[str, int, int, int]
     value_f: int
 
@@ -124,7 +125,7 @@ def runs_of(asked: Asked, forecasts: Iterable[Forecast]) -> dict[str, dict[Run, 
             continue
         if fact.event_ns % NS_PER_DAY != hour * NS_PER_HOUR or day_of(fact.event_ns, asked.offset_s) != asked.day:
             continue
-        run = Run(fact.run_ns, max(fact.known_ns, fact.run_ns), _place(fact.cause), value_f)
+        run = Run(fact.run_ns, max(fact.known_ns, fact.run_ns), fact.revision, _place(fact.cause), value_f)
         key = (fact.model, fact.run_ns, fact.revision)
         if key not in first or run[1:] < first[key][0][1:]:
             first[key] = (run, fact)
@@ -183,7 +184,7 @@ def _known_place(fact: Climate) -> tuple[int, tuple[str, int, int, int]]:
 def report_used(asked: Asked, reports: Iterable[Climate]) -> Climate | None:
     """The latest issue among the known reports of the day."""
     known = [fact for fact in reports if fact.known_ns <= asked.end_ns and fact.day == iso(asked.day)]
-    return max(known, key=lambda fact: (fact.issued_ns, fact.product, *_known_place(fact)), default=None)
+    return max(known, key=lambda fact: (fact.issued_ns, fact.product, fact.known_ns, fact.revision), default=None)
 
 
 def normal_used(asked: Asked, reports: Iterable[Climate]) -> Climate | None:
@@ -196,7 +197,7 @@ def normal_used(asked: Asked, reports: Iterable[Climate]) -> Climate | None:
         and fact.low_normal_f is not None
         and 0 <= asked.day - from_iso(fact.day) <= NORMAL_DAYS
     ]
-    return max(known, key=lambda fact: (fact.day, *_known_place(fact)), default=None)
+    return max(known, key=lambda fact: (fact.day, fact.known_ns, fact.product, fact.revision), default=None)
 
 
 def report_row(asked: Asked, report: Climate | None) -> Row:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from stream_processors import minutes
 from stream_processors.ingest import WATERMARK_TOPICS
 from stream_processors.operators import asof, bars, books, curated, horizon, labels, watermark
 from stream_processors.outputs import Output, dead
@@ -34,7 +35,7 @@ _decoders: dict[type, Callable[[bytes], object]] = {
         books.State,
         watermark.State,
         bars.Market,
-        bars.Minute,
+        minutes.Minute,
         asof.Day,
         horizon.State,
         labels.Day,
@@ -181,11 +182,11 @@ class Batch:
     def _market_state(self, market_ticker: str) -> bars.Market:
         return self._states.get(f"market/{market_ticker}", bars.Market)
 
-    def _minute_state(self, market_ticker: str, minute: int) -> bars.Minute:
-        return self._states.get(f"minute/{market_ticker}/{minute}", bars.Minute)
+    def _minute_state(self, market_ticker: str, minute: int) -> minutes.Minute:
+        return self._states.get(f"minute/{market_ticker}/{minute}", minutes.Minute)
 
     def _trades(self, market_ticker: str, minute: int, trades: Sequence[Trade]) -> None:
-        conflicts = bars.add_trades(self._minute_state(market_ticker, minute), trades)
+        conflicts = minutes.add_trades(self._minute_state(market_ticker, minute), trades)
         self._touched.setdefault(market_ticker, {})[minute] = True
         for conflict in conflicts:
             self._outputs.append(
@@ -225,7 +226,7 @@ class Batch:
         self._touched.setdefault(market_ticker, {}).update(dict.fromkeys(output.minutes, True))
         for quote in output.quotes.values():
             self._quoted[market_ticker] = min(quote.minute, self._quoted.get(market_ticker, quote.minute))
-            point = bars.Point(
+            point = minutes.Point(
                 quote.minute,
                 quote.changes,
                 quote.trusted,
@@ -234,7 +235,18 @@ class Batch:
                 quote.known_ns,
                 bars.known_rank(quote.known_by),
             )
-            bars.add_point(market, quote.session, quote.conn, (quote.start_ns, quote.start_offset), point)
+            gone = bars.add_point(market, quote.session, quote.conn, (quote.start_ns, quote.start_offset), point)
+            if gone is not None:
+                cause = Cause(facts[0].cause.topic, facts[0].cause.partition, gone[1])
+                self._over(market_ticker, cause, f"at most {bars.SESSIONS_MAX} sessions with quotes of {market_ticker}")
+        for cause in output.forgotten:
+            self._over(market_ticker, cause, f"at most {books.SESSIONS_MAX} sessions of {market_ticker}")
+
+    def _over(self, market_ticker: str, cause: Cause, expected: str) -> None:
+        """Name a session that is let go because others of the market were heard later; cause: where it began."""
+        detail = f"expected {expected}; the one that begins here is let go"
+        key = domain_of(market_ticker).encode()
+        self._outputs.append(dead("fold", "over_limit", detail, cause, key=key, received_ns=None, value=b""))
 
     def _market(self, fact: Market) -> None:
         self._closes(fact.market_ticker, None if fact.close_ts is None else fact.close_ts * NS_PER_S, fact.known_ns)
@@ -288,11 +300,11 @@ class Batch:
     def _close(self, clock: watermark.State, market_ticker: str, watermark_ns: int, heard: bars.Heard) -> None:
         market = self._market_state(market_ticker)
 
-        def minutes(minute: int) -> bars.Minute:
+        def state_of(minute: int) -> minutes.Minute:
             return self._minute_state(market_ticker, minute)
 
         touched = self._touched.setdefault(market_ticker, {})
-        for minute in bars.close_minutes(market, watermark_ns, heard, minutes):
+        for minute in bars.close_minutes(market, watermark_ns, heard, state_of):
             touched[minute] = True
             market.open.pop(minute, None)
         if bars.needs_watermark(market):

@@ -59,6 +59,7 @@ _KALSHI_TOPIC: dict[type, str] = {
     BookDelta: FACT_BOOK,
     BookSnapshot: FACT_BOOK,
     Market: FACT_MARKET,
+    MarketPoll: FACT_TICK,
 }
 
 _REST_TOPIC: dict[type, str] = {Trade: FACT_TRADE, MarketPoll: FACT_TICK, Candle: FACT_TICK, BookPoll: FACT_TICK}

@@ -20,6 +20,7 @@ from aiokafka.errors import CorruptRecordException
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 
+from stream_processors.names import CHANGELOG_SUFFIX
 from stream_processors.stages import Fetched
 from topics.catalog import RAW_TOPICS
 
@@ -27,7 +28,6 @@ _PAUSED_POLL_S = 0.005
 _CREATE_TIME = 0  # Kafka's number for stamps that the producer gave
 FETCH_WAIT_MS = 40
 FETCH_BYTES_MIN = 1024 * 1024
-CHANGELOG_SUFFIX = "-changelog"
 SCHEME = "batch"  # broker URLs of this transport: batch://host:port
 
 # Next offset of each source partition as the state says, keyed by Faust's TP; set by the app that owns the table.

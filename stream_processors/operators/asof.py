@@ -1,10 +1,11 @@
 """As-of forecasts: per (station, model, target climate day) the runs that speak of the day, and what a policy saw of them.
 
 A run speaks of a day by two values: the maximum, valid at 00Z within the day, and the minimum, valid at 12Z. Of each it
-may have several revisions, other content for the same valid time; of what was known the one known last holds (told in
-one answer: the one with the larger cause). The same revision told again counts as known when it was first known. The
-answer is the newest run with the value that the policy needs, known no later than the as-of time and not too stale;
-else the reason why there is none. Knowledge grows, so reasons and runs only rise, and with them `rev`.
+may have several revisions, other content for the same valid time; of what was known the one known last holds (of several
+known at one time: the one with the larger revision, wherever it was told). The same revision told again counts as
+known when it was first known. The answer is the newest run with the value that the policy needs, known no later than
+the as-of time and not too stale; else the reason why there is none. Knowledge grows, so reasons and runs only rise,
+and with them `rev`.
 
 rev = 2^36 x rank + weight. rank: of the reason, or 8 + the run's hours since the epoch. weight: the sum, over the chosen
 run's revisions known in time, of the milliseconds from when each was known to the as-of time: it grows with every
@@ -37,7 +38,7 @@ _SLOT_BY_HOUR = {0: MAX, 12: MIN}
 
 
 class Revision(NamedTuple):
-    """One content of one value of one run: its earliest telling. Compared as a tuple: the larger one is known later."""
+    """One content of one value of one run: its earliest telling."""
 
     known_ns: int
     topic: str
@@ -123,14 +124,19 @@ def add(state: Day, value: Value) -> Taken:
             if told > before:
                 return Taken(changed=False)
             revisions[index] = told
-            revisions.sort()
+            revisions.sort(key=_order)
             return Taken(changed=True)
     revisions.append(told)
-    revisions.sort()
+    revisions.sort(key=_order)
     if len(revisions) <= REVISIONS_MAX:
         return Taken(changed=True)
     last = revisions.pop()
     return Taken(last is not told, last)
+
+
+def _order(revision: Revision) -> tuple[int, str]:
+    """By when it was known, then by what it says: a place on the log that turns out to be earlier changes no answer."""
+    return revision.known_ns, revision.revision
 
 
 def answer(state: Day, model: str, policy: Policy, asof_ns: int, *, reached: bool) -> Answer:

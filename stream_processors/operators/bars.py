@@ -6,7 +6,7 @@ session that stood (trusted, and heard of past the minute's end) and had started
 has passed its end; a fact that comes later revises it. Minutes without trades lie between the market's first and last
 timed fact, or run to its close where the close was announced.
 
-rev = 2 x (2^20 x (pairs + changes) + pairs) + closed. pairs: distinct (trade, known_ns); changes: of quotes, folded and fixed, in
+rev = 2 x (2^20 x (pairs + changes) + pairs) + closed. pairs: distinct (trade, known_ns, content); changes: of quotes, folded and fixed, in
 all sessions. As many facts, but other ones, make another revision.
 """
 
@@ -16,28 +16,14 @@ from collections.abc import Callable, Iterable
 import msgspec
 from msgspec import Struct, field
 
-from topics.events import Bar, Cause, KnownBy, Trade
-from topics.units import NS_PER_MINUTE, NS_PER_MS
+from stream_processors.minutes import KNOWN_BY, RANK, Minute, Point
+from topics.events import Bar, KnownBy
+from topics.units import NS_PER_MINUTE
 
-EMPTY_MINUTES_MAX = 44_640  # 31 days: no market is silent longer and still open; past it a time stamp is nonsense
-SESSIONS_MAX = 64  # quotes of older sessions are let go: each reconnect makes a new one, closed bars keep their quote
+EMPTY_MINUTES_MAX = 44_640  # 31 days: of a longer silence only the last ones before the next fact have rows
+SESSIONS_MAX = 64  # past it the session silent longest is let go, and named: each reconnect makes a new one
 
-_MS_PER_S = 1_000
 _PAIRS_MAX = 1 << 20
-_KNOWN_BY: tuple[KnownBy, ...] = ("observed", "modelled", "assumed")
-_RANK: dict[str, int] = {name: rank for rank, name in enumerate(_KNOWN_BY)}
-
-
-class Point(Struct, array_like=True, frozen=True):
-    """A session's best levels after its last change of `minute`. changes: frames folded so far in the session."""
-
-    minute: int
-    changes: int
-    trusted: bool
-    yes_bid_e6: int | None
-    yes_ask_e6: int | None
-    known_ns: int
-    known_rank: int
 
 
 class Session(Struct, array_like=True):
@@ -64,6 +50,7 @@ class Market(Struct, array_like=True):
 
     close_minute: first minute after the announced close; close_known_ns: when the announcement was known.
     evicted: changes of sessions that were let go; revisions count them on, so that none falls. open: minutes that have a row.
+    silences: [first, end) of minutes without a row: nothing was told for so long.
     """
 
     first: int | None = None
@@ -74,137 +61,15 @@ class Market(Struct, array_like=True):
     evicted: int = 0
     sessions: dict[str, Session] = field(default_factory=dict)
     open: dict[int, bool] = field(default_factory=dict)
-
-
-# (ms, yes_e6, no_e6, size_e4, known_ns, cause, known rank)
-Seen = tuple[int, int, int, int, int, Cause, int]
-
-
-class Minute(Struct, array_like=True):
-    """All that one bar is made of. trades: by id. The quote fields are fixed when the minute closes.
-
-    further_known_ns: of trades that were told more than once, when the tellings that did not win were known.
-    """
-
-    trades: dict[str, Seen] = field(default_factory=dict)
-    further_known_ns: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    pairs: int = 0
-    open_key: tuple[int, str] | None = None
-    close_key: tuple[int, str] | None = None
-    high_e6: int = 0
-    low_e6: int = 0
-    volume_e4: int = 0
-    known_ns: int = 0
-    known_rank: int = 0
-    closed: bool = False
-    quote_order: tuple[int, int] | None = None
-    quote: Point | None = None
-    changes: dict[str, int] = field(default_factory=dict)
+    silences: list[tuple[int, int]] = field(default_factory=list)
 
 
 Heard = Callable[[str], tuple[int, bool]]
 MinuteStates = Callable[[int], Minute]  # the state of a minute, for change; the caller keeps it
 
 
-class Conflict(Struct, frozen=True):
-    """The same trade id with other material content: the later telling, where the loser stands, and what differs."""
-
-    trade: Trade
-    loser: Cause
-    detail: str
-
-
 def _point_minute(point: Point) -> int:
     return point.minute
-
-
-def add_trades(state: Minute, trades: Iterable[Trade]) -> list[Conflict]:
-    """Fold trades of one market into their minute. The winner of several is the least (known_ns, topic, partition, offset).
-
-    The loop is the fold's hottest: it works on local names and compares numbers before it builds a key.
-    """
-    seen = state.trades
-    again: list[Trade] = []
-    ids_before = len(seen)
-    volume_e4, known_ns, known_rank = state.volume_e4, state.known_ns, state.known_rank
-    high_e6, low_e6 = state.high_e6, state.low_e6
-    open_key, close_key = state.open_key, state.close_key
-    for trade in trades:
-        trade_id = trade.trade_id
-        if trade_id in seen:
-            again.append(trade)
-            continue
-        ms = trade.event_ns // NS_PER_MS
-        price, size, known = trade.yes_price_e6, trade.size_e4, trade.known_ns
-        rank = _RANK[trade.known_by]
-        seen[trade_id] = (ms, price, trade.no_price_e6, size, known, trade.cause, rank)
-        volume_e4 += size
-        if known > known_ns:  # noqa: PLR1730  # calls of max cost a tenth of the loop
-            known_ns = known
-        if rank > known_rank:  # noqa: PLR1730
-            known_rank = rank
-        if open_key is None or close_key is None:
-            open_key = close_key = (ms, trade_id)
-            high_e6 = low_e6 = price
-            continue
-        if ms >= close_key[0] and (ms, trade_id) > close_key:
-            close_key = (ms, trade_id)
-        elif ms <= open_key[0] and (ms, trade_id) < open_key:
-            open_key = (ms, trade_id)
-        if price > high_e6:
-            high_e6 = price
-        elif price < low_e6:
-            low_e6 = price
-    state.pairs += len(seen) - ids_before
-    state.volume_e4, state.known_ns, state.known_rank = volume_e4, known_ns, known_rank
-    state.high_e6, state.low_e6 = high_e6, low_e6
-    state.open_key, state.close_key = open_key, close_key
-    return [conflict for trade in again if (conflict := _again(state, trade, seen[trade.trade_id])) is not None]
-
-
-def _again(state: Minute, trade: Trade, before: Seen) -> Conflict | None:
-    """The trade's id is known: another delivery, another session's copy, or a conflict."""
-    order, order_before = _order(trade.known_ns, trade.cause), _order(before[4], before[5])
-    if order == order_before:
-        return None  # the same record again
-    material = (trade.event_ns // NS_PER_MS, trade.yes_price_e6, trade.no_price_e6, trade.size_e4)
-    wins = order < order_before
-    further = state.further_known_ns.get(trade.trade_id, ())
-    known = {before[4], *further, trade.known_ns}
-    state.pairs += len(known) - 1 - len(further)
-    if wins:
-        state.trades[trade.trade_id] = (*material, trade.known_ns, trade.cause, _RANK[trade.known_by])
-        _refold(state)
-    if others := known - {state.trades[trade.trade_id][4]}:
-        state.further_known_ns[trade.trade_id] = tuple(sorted(others))
-    if material[1:] == before[1:4] and _same_time(material[0], before[0]):
-        return None
-    loser = before[5] if wins else trade.cause
-    winner, other = (material, before[:4]) if wins else (before[:4], material)
-    return Conflict(
-        trade, loser, f"trade {trade.trade_id}: expected (ms, yes_e6, no_e6, size_e4) {winner}, was {other}"
-    )
-
-
-def _order(known_ns: int, cause: Cause) -> tuple[int, str, int, int, int]:
-    return (known_ns, cause.topic, cause.partition, cause.offset, cause.index)
-
-
-def _same_time(one_ms: int, other_ms: int) -> bool:
-    """Whether two channels may tell of one moment: sockets told whole seconds before 2026-04-15, REST microseconds."""
-    whole = one_ms % _MS_PER_S == 0 or other_ms % _MS_PER_S == 0
-    return one_ms == other_ms or (whole and one_ms // _MS_PER_S == other_ms // _MS_PER_S)
-
-
-def _refold(state: Minute) -> None:
-    trades = state.trades
-    keys = [(seen[0], trade_id) for trade_id, seen in trades.items()]
-    state.open_key, state.close_key = min(keys), max(keys)
-    state.high_e6 = max(seen[1] for seen in trades.values())
-    state.low_e6 = min(seen[1] for seen in trades.values())
-    state.volume_e4 = sum(seen[3] for seen in trades.values())
-    state.known_ns = max(seen[4] for seen in trades.values())
-    state.known_rank = max(seen[6] for seen in trades.values())
 
 
 def span(market: Market, minute: int) -> Iterable[int]:
@@ -213,22 +78,23 @@ def span(market: Market, minute: int) -> Iterable[int]:
         market.first = market.last = market.closed_to = minute
         return ()
     market.last = max(market.last, minute)
-    if minute < market.first:
-        was, market.first = market.first, minute
-        if market.closed_to == was:  # nothing has closed yet: the span simply starts earlier
-            market.closed_to = minute
-            return ()
-        return range(max(minute, was - EMPTY_MINUTES_MAX), was)
-    return ()
+    if minute >= market.first:
+        return _broken_silence(market, minute) if market.silences else ()
+    was, market.first = market.first, minute
+    if market.closed_to == was:  # nothing has closed yet: the span simply starts earlier
+        market.closed_to = minute
+        return ()
+    begin = max(minute, was - EMPTY_MINUTES_MAX)
+    market.silences = [(minute + 1, begin), *market.silences] if minute + 1 < begin else market.silences
+    return range(begin, was)
 
 
-def add_point(market: Market, session: str, conn: str, order: tuple[int, int], point: Point) -> None:
-    """Take the last quote of a minute of one session."""
+def add_point(market: Market, session: str, conn: str, order: tuple[int, int], point: Point) -> tuple[int, int] | None:
+    """Take the last quote of a minute of one session; returns the order of the session that was let go for it, if any."""
     state = market.sessions.get(session)
+    is_new = state is None
     if state is None:
         state = market.sessions[session] = Session(conn, order)
-        if len(market.sessions) > SESSIONS_MAX:
-            _evict(market, session)
     points = state.points
     if state.forgot and point.minute < points[0].minute:
         point = msgspec.structs.replace(point, minute=points[0].minute)  # cannot be: a session's minutes rise
@@ -240,12 +106,17 @@ def add_point(market: Market, session: str, conn: str, order: tuple[int, int], p
         points.insert(index, point)
     if market.closed_to is not None and point.minute < market.closed_to:
         state.late_from = point.minute if state.late_from is None else min(state.late_from, point.minute)
+    return _evict(market) if is_new and len(market.sessions) > SESSIONS_MAX else None
 
 
-def _evict(market: Market, keep: str) -> None:
-    """Let the session go that has been silent longest; what it counted counts on."""
-    oldest = min(market.sessions.keys() - {keep}, key=lambda key: (market.sessions[key].points[-1].minute, key))
-    market.evicted += market.sessions.pop(oldest).points[-1].changes + 1
+def _evict(market: Market) -> tuple[int, int]:
+    """Let the session go that has been silent longest, be it the new one; what it counted counts on."""
+    oldest = min(
+        market.sessions, key=lambda key: (market.sessions[key].points[-1].minute, *market.sessions[key].order, key)
+    )
+    gone = market.sessions.pop(oldest)
+    market.evicted += gone.points[-1].changes + 1
+    return gone.order
 
 
 def announce_close(market: Market, close_ns: int, known_ns: int) -> None:
@@ -266,10 +137,8 @@ def close_minutes(market: Market, watermark_ns: int, heard: Heard, minutes: Minu
     end = market.last + 1
     if market.close_minute is not None:
         end = max(end, market.close_minute)
-    end = min(end, watermark_ns // NS_PER_MINUTE)
-    if end - market.closed_to > EMPTY_MINUTES_MAX:
-        market.closed_to = end - EMPTY_MINUTES_MAX
-    for minute in range(market.closed_to, end):
+    bound, end = end, min(end, watermark_ns // NS_PER_MINUTE)
+    for minute in _with_rows(market, bound, end):
         state = minutes(minute)
         state.closed = True
         _fix_quote(market, state, minute, heard)
@@ -279,6 +148,39 @@ def close_minutes(market: Market, watermark_ns: int, heard: Heard, minutes: Minu
         if session.late_from is None:
             _forget_before(session, market.closed_to)
     return changed
+
+
+def _with_rows(market: Market, bound: int, end: int) -> Iterable[int]:
+    """The minutes that close up to `end` and have rows: those with facts, and `EMPTY_MINUTES_MAX` before each and before `bound`.
+
+    The others are kept as silences. How far the watermark comes at once plays no part.
+    """
+    at = market.closed_to or 0
+    for target in [*sorted(minute for minute in market.open if minute >= at), bound]:
+        begin = max(at, target - EMPTY_MINUTES_MAX)
+        _silent(market, at, min(begin, end))
+        at = target + (target != bound)
+        yield from range(begin, min(at, end))
+
+
+def _silent(market: Market, first: int, end: int) -> None:
+    if first >= end:
+        return
+    if market.silences and market.silences[-1][1] == first:
+        first = market.silences.pop()[0]
+    market.silences.append((first, end))
+
+
+def _broken_silence(market: Market, minute: int) -> list[int]:
+    """The minutes of silences that have rows from now on, for a fact of `minute` came behind them."""
+    told: list[int] = []
+    silences: list[tuple[int, int]] = []
+    for first, end in market.silences:
+        told += range(max(first, minute - EMPTY_MINUTES_MAX), min(end, minute))
+        parts = (first, min(end, minute - EMPTY_MINUTES_MAX)), (max(first, minute + 1), end)
+        silences += [part for part in parts if part[0] < part[1]]
+    market.silences = silences
+    return told
 
 
 def needs_watermark(market: Market) -> bool:
@@ -377,7 +279,7 @@ def bar(market_ticker: str, market: Market, minute: int, state: Minute) -> Bar:
         yes_ask_e6=None if quote is None else quote.yes_ask_e6,
         closed=state.closed,
         known_ns=known_ns,
-        known_by=_KNOWN_BY[rank],
+        known_by=KNOWN_BY[rank],
     )
 
 
@@ -397,4 +299,4 @@ def _provisional(market: Market, minute: int) -> tuple[Point | None, int]:
 
 def known_rank(known_by: KnownBy) -> int:
     """How uncertain: observed 0, modelled 1, assumed 2: a row is as certain as its least certain input."""
-    return _RANK[known_by]
+    return RANK[known_by]

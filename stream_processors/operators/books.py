@@ -10,11 +10,11 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from topics.events import BookDelta, BookSnapshot, BookTop, Gap, GapRow, KnownBy
-from topics.units import E6_PER_DOLLAR, minute_of
+from topics.events import BookDelta, BookSnapshot, BookTop, Cause, Gap, GapRow, KnownBy
+from topics.units import E6_PER_DOLLAR, NS_PER_MINUTE, minute_of
 
-OPEN_MAX = 16  # books of one market that may be open at once; past it the one that changed least lately is ended
-SESSIONS_MAX = 1_024  # ended books keep 60 bytes each, so that a repeat of their facts is known for one
+OPEN_MAX = 16  # books of one market open at once; past it the one that changed least lately is let go, by a gap
+SESSIONS_MAX = 1_024  # ended books, 60 bytes each, to know repeats by; past it the first to start goes
 
 Levels = dict[int, int]
 BookFact = BookSnapshot | BookDelta | Gap
@@ -75,7 +75,8 @@ class Quote(Struct, frozen=True, gc=False):
 class Output(Struct):
     """What a step says: rows in order of the facts, the last quote of each session and minute.
 
-    minutes: those in which a change had an exchange time of its own.
+    minutes: those in which a change had an exchange time of its own. forgotten: where ended sessions began of which a
+    repeat would be taken for news from now on.
     """
 
     tops: list[BookTop] = field(default_factory=list)
@@ -83,6 +84,7 @@ class Output(Struct):
     dead: list[tuple[BookFact, str]] = field(default_factory=list)
     quotes: dict[tuple[str, int], Quote] = field(default_factory=dict)
     minutes: set[int] = field(default_factory=set)
+    forgotten: list[Cause] = field(default_factory=list)
 
 
 def step(state: State, facts: Iterable[BookFact]) -> tuple[State, Output]:
@@ -92,7 +94,7 @@ def step(state: State, facts: Iterable[BookFact]) -> tuple[State, Output]:
         key = f"{fact.conn}/{fact.sid}"
         book = state.books.get(key)
         if book is None:
-            book = _open(state, key, fact)
+            book = _open(state, key, fact, output)
         if isinstance(fact, Gap):
             _gap(state, book, fact, output)
             continue
@@ -109,18 +111,60 @@ def step(state: State, facts: Iterable[BookFact]) -> tuple[State, Output]:
         if isinstance(fact, BookDelta) and fact.event_by == "exchange":
             output.minutes.add(minute_of(fact.event_ns))
         _keep_quote(output, book, key, fact)
+    if len(state.books) > SESSIONS_MAX:
+        _forget(state, fact, output)
     return state, output
 
 
-def _open(state: State, key: str, fact: BookFact) -> Book:
-    book = Book(fact.conn, fact.sid, fact.event_ns, fact.cause.offset)
+def _forget(state: State, fact: BookFact, output: Output) -> None:
+    """Let ended books go, those that started first, down to as many as are kept."""
+    ended = sorted((key for key, book in state.books.items() if book.ended), key=lambda key: _began(state, key))
+    for key in ended[: max(0, len(ended) - SESSIONS_MAX)]:
+        output.forgotten.append(_first_cause(state.books.pop(key), fact))
+
+
+def _open(state: State, key: str, fact: BookFact, output: Output) -> Book:
+    """A new book. What goes beyond a limit is decided by what the sessions said, not by which of them was read first."""
+    book = Book(fact.conn, fact.sid, fact.event_ns, fact.cause.offset, last_minute=minute_of(fact.event_ns))
     state.books[key] = book
-    there = [other for other in state.books.values() if not other.ended]
+    there = [other for other, each in state.books.items() if not each.ended]
     if len(there) > OPEN_MAX:
-        _end(min(there[:-1], key=lambda other: other.last_minute))
-    if len(state.books) > SESSIONS_MAX:
-        del state.books[next(iter(state.books))]
+        _let_go(
+            min(there, key=lambda other: (state.books[other].last_minute, *_began(state, other))), state, fact, output
+        )
     return book
+
+
+def _began(state: State, key: str) -> tuple[int, int, str]:
+    return state.books[key].start_ns, state.books[key].start_offset, key
+
+
+def _first_cause(book: Book, fact: BookFact) -> Cause:
+    """Where a session of the fact's market first spoke: a market's frames stand in one partition."""
+    return Cause(fact.cause.topic, fact.cause.partition, book.start_offset)
+
+
+def _let_go(key: str, state: State, fact: BookFact, output: Output) -> None:
+    """End a book that may still be alive: a gap says so, and the quote that it showed is not trusted any more."""
+    book = state.books[key]
+    noticed_ns = max(book.start_ns, book.last_minute * NS_PER_MINUTE)
+    told = Gap(
+        **{name: getattr(fact, name) for name in ("market_ticker", "received_ns", "known_ns", "known_by")},
+        event_ns=noticed_ns,
+        cause=_first_cause(book, fact),
+        conn=book.conn,
+        sid=book.sid,
+        seq=None,
+        source="kalshi.ws",
+        channel="orderbook_delta",
+        kind="over_limit",
+        from_seq=None,
+        to_seq=None,
+    )
+    _end(book)
+    book.changes += 1
+    _keep_quote(output, book, key, told)
+    output.gaps.append(gap_row(told))
 
 
 def _end(book: Book) -> None:

@@ -8,6 +8,7 @@ rev: the sum, over all distinct reports and outcomes, of 2^40 minus the millisec
 known: it grows with every one that comes, and with every one that turns out to have been known earlier.
 """
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, TypeVar
 
 from msgspec import Struct, field
@@ -109,7 +110,13 @@ def outcome_of(settlement: Settlement) -> Outcome:
 
 def add_outcome(state: Day, market_ticker: str, told: Outcome) -> Taken:
     """Take one outcome of one market."""
-    return _keep(state.outcomes, f"{market_ticker}/{told.final}/{told.value}/{told.settled_ns}", told)
+    return _keep(state.outcomes, outcome_key(market_ticker, told), told)
+
+
+def outcome_key(market_ticker: str, told: Outcome) -> str:
+    """What an outcome is known by: all that it says."""
+    source = "" if told.source is None else f"/{told.source}"
+    return f"{market_ticker}/{told.final}/{told.value}/{told.settled_ns}{source}"
 
 
 def _keep(kept: dict[str, T], key: str, told: T) -> Taken:
@@ -119,7 +126,7 @@ def _keep(kept: dict[str, T], key: str, told: T) -> Taken:
     kept[key] = told
     if len(kept) <= REPORTS_MAX:
         return Taken(changed=True)
-    last = max(kept, key=lambda each: kept[each][:2])
+    last = max(kept, key=lambda each: (kept[each].known_ns, each))
     return Taken(last != key, Cause(*kept.pop(last).cause))
 
 
@@ -152,7 +159,7 @@ def label(state: Day, station: str, series_ticker: str, day: int, offset_s: int)
     values = _values(state, measure, end_ns)
     finals = [value for value in values if value.report == "final"]
     told = [outcome for key, outcome in state.outcomes.items() if series_of(key) == series_ticker]
-    venue = max(told, key=_says_most, default=None)
+    venue = venue_of(told)
     check_ns, check_by = _check(finals, venue)
     check_known_ns = _check_known(finals, told)
     seen = [
@@ -189,7 +196,10 @@ def label(state: Day, station: str, series_ticker: str, day: int, offset_s: int)
 
 
 def _values(state: Day, measure: Measure, end_ns: int) -> list[ClimateValue]:
-    """All reports, oldest first; of one product told with several contents the one known last stands last."""
+    """All reports, oldest first; of one product told with several contents the one known last stands last.
+
+    Of several known at one time the one with the larger revision does, wherever it was told.
+    """
     values = []
     for key, told in state.reports.items():
         report: Literal["preliminary", "final"] = "final" if told.issued_ns >= end_ns else "preliminary"
@@ -197,15 +207,23 @@ def _values(state: Day, measure: Measure, end_ns: int) -> list[ClimateValue]:
             report = "preliminary"
         value_f = told.high_f if measure == "high" else told.low_f
         known_by, product = _KNOWN_BY[told.known_rank], key.partition("/")[0]
-        values.append(
-            ClimateValue(told.issued_ns, told.known_ns, known_by, value_f, report, product, Cause(*told.cause))
-        )
-    return sorted(values, key=lambda value: (value.issued_ns, value.product, value.known_ns, _place(value.cause)))
+        value = ClimateValue(told.issued_ns, told.known_ns, known_by, value_f, report, product, Cause(*told.cause))
+        values.append(((told.issued_ns, product, told.known_ns, key), value))
+    return [value for _, value in sorted(values, key=lambda each: each[0])]
 
 
-def _says_most(told: Outcome) -> tuple[bool, bool, tuple[object, ...]]:
-    """What the venue says: a final outcome before a provisional one, one with a number before one without; the last known."""
-    return told.final, told.value_f is not None, told[:2]
+def venue_of(told: Iterable[Outcome]) -> Outcome | None:
+    """The outcome that holds."""
+    return max(told, key=_says_most, default=None)
+
+
+def _says_most(told: Outcome) -> tuple[object, ...]:
+    """What the venue says: a final outcome before a provisional one, one with a number before one without; the last known.
+
+    Of several known at one time what they say decides, and not where they were told.
+    """
+    said = (told.value or "", -1 if told.settled_ns is None else told.settled_ns, told.source or "")
+    return told.final, told.value_f is not None, told.known_ns, said, told.cause
 
 
 def _check(finals: list[ClimateValue], venue: Outcome | None) -> tuple[int | None, Literal["venue", "rule"] | None]:

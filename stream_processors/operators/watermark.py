@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from topics.events import Beat
 
-CONNS_MAX = 256  # remembered per lane; the oldest are let go, they ended long ago
+CONNS_MAX = 256  # remembered per lane of those that nobody waits for; past it the one that was silent first is let go
 
 
 class Pulse(Struct, array_like=True):
@@ -42,8 +42,24 @@ def step(state: State, topic: str, beats: Iterable[Beat]) -> State:
         clock_ns = beat.clock_ns if before is None else max(before.clock_ns, beat.clock_ns)
         lane[beat.conn] = Pulse(clock_ns, beat.lease_ns, beat.bye or (before is not None and before.bye))
         if len(lane) > CONNS_MAX:
-            del lane[next(iter(lane))]
+            _let_go(lane)
     return state
+
+
+def _let_go(lane: dict[str, Pulse]) -> None:
+    """Let go the connections that were silent first, of those that nobody waits for; whoever is waited for stays."""
+    newest_ns = max((pulse.clock_ns for pulse in lane.values() if not pulse.bye), default=None)
+    in_order = sorted(lane, key=lambda conn: (lane[conn].clock_ns, conn))
+    if newest_ns is None:  # all said good-bye: the furthest of them is how far the lane has come
+        idle = in_order[:-1]
+    else:
+        idle = [conn for conn in in_order if not _is_waited_for(lane[conn], newest_ns)]
+    for conn in idle[: len(lane) - CONNS_MAX]:
+        del lane[conn]
+
+
+def _is_waited_for(pulse: Pulse, newest_ns: int) -> bool:
+    return not pulse.bye and pulse.clock_ns + pulse.lease_ns >= newest_ns
 
 
 def advance(state: State, topics: Iterable[str], raw_partitions: int) -> int | None:
@@ -67,7 +83,7 @@ def _lane_clock_ns(lane: dict[str, Pulse]) -> int:
     if not there:
         return max(pulse.clock_ns for pulse in lane.values())
     newest_ns = max(pulse.clock_ns for pulse in there)
-    return min(pulse.clock_ns for pulse in there if pulse.clock_ns + pulse.lease_ns >= newest_ns)
+    return min(pulse.clock_ns for pulse in there if _is_waited_for(pulse, newest_ns))
 
 
 class Heard(NamedTuple):

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make import at, trade
 from minutes import telling
-from weather import climate, forecast, forecast_beat, forecast_run, ns, policy
+from weather import climate, forecast, forecast_beat, forecast_run, ns, policy, said
 
-from stream_processors.operators import asof, bars, curated, horizon, labels, watermark
+from stream_processors import minutes as minutes_of_trades
+from stream_processors.operators import asof, curated, horizon, labels, watermark
 from stream_processors.pipeline import Batch, States, _decoders, _encode_state
 from topics.catalog import (
     ASOF_FORECAST,
@@ -107,13 +108,15 @@ class Lanes:
             before = final.get(row.row_id)
             if before is not None:
                 assert self.killed or row.rev >= before.rev, f"a revision fell: {before} {row}"
-                assert self.killed or row.rev > before.rev or row == before, f"equal revisions differ: {before} {row}"
+                assert self.killed or row.rev > before.rev or said(row) == said(before), (
+                    f"equal revisions differ: {before} {row}"
+                )
                 if row.rev < before.rev:
                     continue
             final[row.row_id] = row
-            highest.setdefault((row.row_id, row.rev), set()).add(value)
+            highest.setdefault((row.row_id, row.rev), set()).add(encode(said(row)))
         for row_id, row in final.items():
-            assert {encode(row)} == highest[row_id, row.rev], f"two contents under the last revision of {row_id}"
+            assert {encode(said(row))} == highest[row_id, row.rev], f"two contents under the last revision of {row_id}"
         return final
 
 
@@ -286,7 +289,7 @@ def name_of(fact):
             return f"label/{fact.station}/{from_iso(fact.day)}", f"{fact.product}/{fact.revision}"
         case Settlement():
             key, told = f"label/{fact.station}/{from_iso(fact.climate_day)}", labels.outcome_of(fact)
-            return key, f"{fact.market_ticker}/{told.final}/{told.value}/{told.settled_ns}"
+            return key, labels.outcome_key(fact.market_ticker, told)
     return None
 
 
@@ -334,8 +337,10 @@ def test_states_are_as_small_as_the_architecture_says():
 
 def minute_of(trades, name):
     """The state of a minute with so many trades, whose ids are as long as the exchange's."""
-    state = bars.Minute()
-    bars.add_trades(state, [trade(f"{name[:-3]}{number:03}", at(0, number / 10)) for number in range(trades)])
+    state = minutes_of_trades.Minute()
+    minutes_of_trades.add_trades(
+        state, [trade(f"{name[:-3]}{number:03}", at(0, number / 10)) for number in range(trades)]
+    )
     return state
 
 

@@ -55,6 +55,11 @@ class Fold:
         return [decode(output.value) for output in self.outputs if output.topic == topic]
 
 
+def rows_of(outputs, topic, decode):
+    """The rows of one topic."""
+    return [decode(output.value) for output in outputs if output.topic == topic]
+
+
 def prices(bar):
     return bar.open_e6, bar.high_e6, bar.low_e6, bar.close_e6
 
@@ -267,6 +272,21 @@ def test_bytes_that_are_no_fact_go_to_dead():
         refused.cause.offset,
     )
     assert 1 == len(fold.bars())
+
+
+def test_a_tombstone_among_facts_goes_to_dead():
+    """A record without a value is refused with its place, and the others of its batch are folded."""
+    facts = [trade("a", at(0)), trade("b", at(0, 1))]
+    outputs = Batch(States({}.get), FACT_TRADE, 0, 1).fold([4, 5, 6], [encode(facts[0]), None, encode(facts[1])])
+    assert [("bad_value", 5)] == [(row.reason, row.cause.offset) for row in rows_of(outputs, DEAD, decode_dead)]
+    assert [2] == [bar.trades for bar in rows_of(outputs, BARS_1M, decode_bar)]
+
+
+def test_trades_of_one_batch_fall_into_their_own_minutes():
+    """A minute begins with its first nanosecond and ends before the next one's, also where a batch goes to and fro."""
+    times = [at(1), at(1) - 1, at(2) - 1, at(2), at(1, 30), at(0), at(2, 59)]
+    fold = Fold().feed(FACT_TRADE, *(trade(f"t{number}", time) for number, time in enumerate(times)))
+    assert {0: 2, 1: 3, 2: 2} == {minute: bar.trades for minute, bar in fold.bars().items()}
 
 
 LAST_BEAT = 10  # at 20 s each: within the lease of 30 s

@@ -128,10 +128,10 @@ def test_a_revision_counts_from_when_it_was_known():
         assert [85, 87] == [row(fold, policy_key=f"p{hour}@1").tmax_f for hour in (17, 19)]
 
 
-def test_of_two_contents_in_one_answer_the_later_in_it_holds():
-    """Some answers hold a run twice, with other values; the order within the answer decides."""
+def test_of_two_contents_in_one_answer_the_same_one_holds_in_any_order():
+    """Some answers hold a run twice, with other values: the larger revision holds, so that a copy elsewhere changes nothing."""
     one = forecast("2026-04-10 12:00", MAX_VALID, 85, "2026-04-10 16:30")
-    two = msgspec.structs.replace(one, revision="b", n_x_f=83, cause=msgspec.structs.replace(one.cause, index=7))
+    two = msgspec.structs.replace(one, revision="z", n_x_f=83, cause=msgspec.structs.replace(one.cause, index=7))
     assert [83, 83] == [row(folded(*told)).tmax_f for told in ([one, two], [two, one])]
 
 

@@ -152,7 +152,7 @@ def weather_features(
                 before = told.get((f.run_ns, f.revision))
                 if before is None or (f.known_ns, f.cause.offset) < (before.known_ns, before.cause.offset):
                     told[f.run_ns, f.revision] = f
-        runs = sorted(told.values(), key=lambda f: (f.run_ns, f.known_ns, f.cause.offset))
+        runs = sorted(told.values(), key=lambda f: (f.run_ns, f.known_ns, f.revision))
         if runs:
             newest.append(runs[-1].n_x_f)
             used.append(runs[-1])

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
 from stream_processors.outputs import Output
 from stream_processors.pipeline import Batch, States
 from topics.codec import encode
@@ -75,6 +77,15 @@ def forecast_run(received_ns: int, **over: Any) -> ForecastRun:
     return ForecastRun(**(values | over))
 
 
+def said(row: Any) -> Any:
+    """What a row says: all but where the same words, known at the same time, stand on the log."""
+    if hasattr(row, "inputs"):
+        return replace(row, inputs=())
+    if hasattr(row, "values"):
+        return replace(row, values=tuple(replace(each, cause=Cause("", 0, 0)) for each in row.values))
+    return row
+
+
 def straight(
     forecasts: list[Forecast], asked: Policy, model: str, day: str, standard_hours: int
 ) -> dict[str, Any] | None:
@@ -104,9 +115,13 @@ def straight(
                 ):
                     told[f.revision] = (f.known_ns, f.cause, f.n_x_f if f.n_x_f is not None else f.txn_f)
             lag = timedelta(seconds=asked.lags_s.get(model, 0))
-            known = [t for t in told.values() if t[0] <= ns(str(asof)) and t[2] is not None and run + lag <= asof]
+            known = [
+                (t[0], revision, t[2])
+                for revision, t in told.items()
+                if t[0] <= ns(str(asof)) and t[2] is not None and run + lag <= asof
+            ]
             if known:
-                found[name] = max(known, key=lambda t: (t[0], _place(t[1])))[2]
+                found[name] = max(known)[2]
         if "tmax_f" in found and (best is None or run_ns > best["chosen_run_ns"]):
             best = {"chosen_run_ns": run_ns, "tmax_f": found["tmax_f"], "tmin_f": found.get("tmin_f")}
     return best

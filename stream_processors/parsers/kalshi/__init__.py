@@ -9,6 +9,7 @@ stand in `extra`, as sent. Frames are decoded strictly first, so that this costs
 import msgspec
 from msgspec import Raw
 
+from stream_processors import local_time
 from stream_processors.envelope import Envelope
 from stream_processors.fields import levels, optional_size, price, refusal, rfc3339_ns, size
 from stream_processors.parsers.kalshi.frames import (
@@ -18,6 +19,7 @@ from stream_processors.parsers.kalshi.frames import (
     LifecycleFrame,
     SnapshotFrame,
     TickerFrame,
+    TopFrame,
     TradeFrame,
     decode_lifecycle,
     read,
@@ -33,12 +35,14 @@ from stream_processors.parsers.kalshi.restated import (
 )
 from topics.errors import BadRecord
 from topics.events import BookDelta, BookSnapshot, Cause, Market, Tick, Trade
-from topics.units import NS_PER_MS, NS_PER_S
+from topics.kalshi_rest import MarketPoll
+from topics.units import E6_PER_CENT, NS_PER_MS, NS_PER_S
 
-KalshiFact = Trade | Tick | BookSnapshot | BookDelta | Market
+_CENTS_MAX = 100
+KalshiFact = Trade | Tick | BookSnapshot | BookDelta | Market | MarketPoll
 
 
-def parse(value: bytes, envelope: Envelope, cause: Cause) -> KalshiFact | None:
+def parse(value: bytes, envelope: Envelope, cause: Cause) -> KalshiFact | None:  # noqa: PLR0911  # one for each type
     """The fact that a frame states; None for replies to our own commands. Raises BadRecord."""
     try:
         frame, extra = read(value)
@@ -49,6 +53,8 @@ def parse(value: bytes, envelope: Envelope, cause: Cause) -> KalshiFact | None:
                 return _trade(frame, envelope, cause, extra)
             case TickerFrame():
                 return _tick(frame, envelope, cause, extra)
+            case TopFrame():
+                return _top(frame, envelope, cause, extra)
             case SnapshotFrame():
                 return _snapshot(frame, envelope, cause, extra)
             case LifecycleFrame() | EventFrame() | FeeFrame():
@@ -147,6 +153,36 @@ def _tick(frame: TickerFrame, envelope: Envelope, cause: Cause, extra: Extra) ->
             open_interest=(msg.open_interest, whole_of(interest_e4)),
         ),
     )
+
+
+def _top(frame: TopFrame, envelope: Envelope, cause: Cause, extra: Extra) -> MarketPoll:
+    """Quotes alone: what was traded, at which price and how much is not there, and nothing stands for it."""
+    msg = frame.msg
+    for name, bid, ask in (
+        ("implied_no_ask", msg.best_yes_bid, msg.implied_no_ask),
+        ("implied_yes_ask", msg.best_no_bid, msg.implied_yes_ask),
+    ):
+        if bid + ask != _CENTS_MAX:
+            extra[name] = ask
+    return MarketPoll(
+        market_ticker=msg.market_ticker,
+        event_ns=local_time.local_ns(msg.timestamp, msg.zone),
+        received_ns=envelope.received_ns,
+        known_ns=envelope.received_ns,
+        known_by=envelope.known_by,
+        cause=cause,
+        conn=envelope.conn,
+        yes_bid_e6=_bidden(msg.best_yes_bid, msg.best_yes_bid),
+        yes_ask_e6=_bidden(msg.best_no_bid, msg.implied_yes_ask),
+        no_bid_e6=_bidden(msg.best_no_bid, msg.best_no_bid),
+        no_ask_e6=_bidden(msg.best_yes_bid, msg.implied_no_ask),
+        extra=others(extra),
+    )
+
+
+def _bidden(bid: int, cents: int) -> int | None:
+    """A price that a bid is or implies; none where nobody bids."""
+    return cents * E6_PER_CENT if bid else None
 
 
 def _delta(frame: DeltaFrame, envelope: Envelope, cause: Cause, extra: Extra) -> BookDelta:

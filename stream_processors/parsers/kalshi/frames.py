@@ -97,6 +97,17 @@ class DeltaMsg(_Msg):
     ts_ms: Millis | None = None
 
 
+class TopMsg(_Msg):
+    """Of `top_of_book`: a line of a recorder that kept no more; whole cents, 0 where nobody bids. zone: of the timestamp."""
+
+    timestamp: Annotated[str, Meta(max_length=64)]
+    best_yes_bid: Count
+    best_no_bid: Count
+    implied_no_ask: Count
+    implied_yes_ask: Count
+    zone: Annotated[str, Meta(max_length=64)] | None = None
+
+
 class LifecycleMsg(Struct):
     """What all announcements share; the rest of them stays as sent."""
 
@@ -142,6 +153,12 @@ class DeltaFrame(_Frame, tag="orderbook_delta", kw_only=True):
     msg: DeltaMsg
 
 
+class TopFrame(_Frame, tag="top_of_book", kw_only=True):
+    """`top_of_book`: no frame of the exchange, but what a recording has of one; see `tapefold.payloads.kalshi_ws`."""
+
+    msg: TopMsg
+
+
 class LifecycleFrame(_Frame, tag="market_lifecycle_v2", kw_only=True):
     """`market_lifecycle_v2`."""
 
@@ -180,7 +197,7 @@ class _Error(_Control, tag="error"):
     pass
 
 
-DataFrame = TradeFrame | TickerFrame | SnapshotFrame | DeltaFrame | LifecycleFrame | EventFrame | FeeFrame
+DataFrame = TradeFrame | TickerFrame | SnapshotFrame | DeltaFrame | TopFrame | LifecycleFrame | EventFrame | FeeFrame
 Reply = _Subscribed | _Unsubscribed | _Ok | _Error
 _decode = msgspec.json.Decoder(DataFrame | Reply).decode
 decode_lifecycle = msgspec.json.Decoder(LifecycleMsg).decode
@@ -191,6 +208,7 @@ _NAMES: dict[str, frozenset[str]] = {
     str(kind.__struct_config__.tag): frozenset(msg.__struct_fields__)
     for kind, msg in (
         (TradeFrame, TradeMsg), (TickerFrame, TickerMsg), (SnapshotFrame, SnapshotMsg), (DeltaFrame, DeltaMsg),
+        (TopFrame, TopMsg),
     )
 }  # fmt: skip
 _FRAME_NAMES = frozenset({"type", "sid", "seq", "msg"})

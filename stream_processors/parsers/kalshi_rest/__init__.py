@@ -214,6 +214,19 @@ def _book(value: bytes, question: Question, context: Context) -> Iterator[RestIt
     yield markets.book(value, context, question.parts[-2])
 
 
+def _chart(value: bytes, question: Question, context: Context) -> Iterator[RestItem | Refused]:
+    fields = Fields(value)
+    at_ns = fields.time_ns("timestamp")
+    if at_ns is None:
+        raise BadRecord("missing_field", "expected `timestamp`, was absent")
+    for bracket, shown in msgspec.json.decode(_one(value, "prices"), type=dict[str, str]).items():
+        if shown:  # an empty cell: no price yet
+            try:
+                yield markets.charted(bracket, shown, question.parts[-1], at_ns, context)
+            except BadRecord as error:
+                yield context.next_cause(), error
+
+
 # Path, `*` for one part of it -> what its answer holds.
 _ANSWERS: tuple[tuple[str, Answer], ...] = (
     ("/series", _series_list),
@@ -235,6 +248,7 @@ _ANSWERS: tuple[tuple[str, Answer], ...] = (
     ("/historical/cutoff", _whole("cutoff")),
     ("/exchange/status", _whole("status")),
     ("/exchange/schedule", _whole("schedule")),
+    ("/chart/*", _chart),  # no API: what the site exports
 )
 _PATTERNS = [(re.compile(path.replace("*", "[^/]+")), answer) for path, answer in _ANSWERS]
 

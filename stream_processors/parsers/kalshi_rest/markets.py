@@ -3,11 +3,13 @@
 Source: Kalshi OpenAPI 3.10 to 3.34 (read 2026-11) and recorded answers of 2025-04, 2026-01, 2026-02 and 2026-04.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
+from stream_processors.fields import price
 from stream_processors.parsers.kalshi_rest.reading import (
     Context,
     Fields,
@@ -31,10 +33,13 @@ from topics.kalshi_rest import (
     Series,
     Settlement,
 )
-from topics.units import NS_PER_MINUTE, price_e6
+from topics.units import E6_PER_DOLLAR, NS_PER_MINUTE, price_e6
 
 _OUTCOMES = frozenset({"determined", "disputed", "amended", "finalized", "settled"})
 _SIDES = frozenset({"yes", "no", "yes_dollars", "no_dollars"})
+_BRACKET = re.compile(r"\d{1,3}° (?:to \d{1,3}°|or (?:below|above))", re.ASCII)
+_CENTS_PER_DOLLAR = 100
+_TICKER_CHARS_MAX = 256  # as in the WebSocket's frames
 _NOT_CONTENT = (*Told.__struct_fields__, "revision", "updated_ns")
 
 
@@ -123,6 +128,30 @@ def _poll(fields: Fields, ticker: str, last_ns: int | None, context: Context) ->
         volume_24h_e4=fields.size_e4("volume_24h"),
         open_interest_e4=fields.size_e4("open_interest"),
         extra=fields.others(),
+    )
+
+
+def charted(bracket: str, shown: str, event_ticker: str, at_ns: int, context: Context) -> MarketPoll:
+    """One price of a chart of the site, in cents to two places: filled forward and perhaps a mean, never a trade.
+
+    bracket: as the contract's `yes_sub_title`. The chart names no contract, and a strike that we made up would be none of
+    the venue's, so event and bracket stand for it. Raises BadRecord.
+    """
+    if _BRACKET.fullmatch(bracket) is None:
+        expected = "such as '77° or below', '78° to 79°', '86° or above'"
+        raise BadRecord("bad_value", f"bracket: expected {expected}, was {bracket[:40]!r}")
+    market_ticker = f"{event_ticker} {bracket}"
+    if len(market_ticker) > _TICKER_CHARS_MAX:
+        raise BadRecord("bad_value", f"event: expected a ticker, was {event_ticker[:40]!r}")
+    cents_e6 = price(shown, None, "price")
+    if cents_e6 % _CENTS_PER_DOLLAR or cents_e6 > _CENTS_PER_DOLLAR * E6_PER_DOLLAR:
+        raise BadRecord("bad_value", f"price: expected 0 to 100 cents with four places at most, was {shown[:40]!r}")
+    return MarketPoll(
+        event_ns=at_ns,
+        **context.origin(at_ns + NS_PER_MINUTE),
+        market_ticker=market_ticker,
+        last_price_e6=cents_e6 // _CENTS_PER_DOLLAR,
+        extra=msgspec.Raw(msgspec.json.encode({"bracket": bracket, "price_of": "chart"})),
     )
 
 

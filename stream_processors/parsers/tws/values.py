@@ -7,9 +7,8 @@ request (IB "TWS API: Historical Data", section "Date format"; ib_async 2.1 `uti
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
-from zoneinfo import ZoneInfo
 
+from stream_processors.local_time import moment_in
 from topics import units
 from topics.errors import BadRecord
 
@@ -100,21 +99,8 @@ def _local_seconds(text: str, zone: str | None) -> int:
             return (datetime.fromisoformat(naive + named) - _EPOCH) // timedelta(seconds=1)
     except ValueError as error:
         raise BadRecord("bad_value", f"date: expected a date of the calendar, was {text!r}") from error
-    name = "UTC" if named == "Z" else named or zone
-    if name is None:
-        raise BadRecord("bad_value", f"date: {text!r} names no time zone; say which one it is in (--zone)")
-    local = moment.replace(tzinfo=_zone(name))
-    if local.utcoffset() != local.replace(fold=1).utcoffset():
-        raise BadRecord("bad_value", f"date: {text!r} is not one moment in {name}: the clock is changed there")
+    local = moment_in(moment, "UTC" if named == "Z" else named or zone, text)
     return (local - _EPOCH) // timedelta(seconds=1)
-
-
-@lru_cache(maxsize=64)  # a session has one or two; the bound is for recordings of anything
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:  # unknown, malformed, or the name of a folder of zones
-        raise BadRecord("bad_value", f"date: expected an IANA time zone such as US/Eastern, was {name!r}") from error
 
 
 def _decimal(text: str, name: str) -> Decimal:

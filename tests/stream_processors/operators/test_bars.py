@@ -7,36 +7,56 @@ import pytest
 from make import M0, at, trade
 from market_life import Life, cause
 
-from stream_processors.operators.bars import (
-    EMPTY_MINUTES_MAX,
-    Market,
-    Minute,
-    add_trades,
-    announce_close,
-    needs_watermark,
-)
+from stream_processors.minutes import Minute, add_trades
+from stream_processors.operators.bars import EMPTY_MINUTES_MAX, Market, announce_close, needs_watermark
+from topics.events import Cause
 
 # --- which copy of a trade counts -------------------------------------------------------------------------------------
 
-EARLIER = [
-    ({"known_ns": at(0, 11)}, {"known_ns": at(0, 12)}),
-    ({"cause": cause(9, topic="raw.a")}, {"cause": cause(1, topic="raw.b")}),
-    ({"cause": cause(9, partition=0)}, {"cause": cause(1, partition=1)}),
-    ({"cause": cause(1)}, {"cause": cause(2)}),
-]
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["first", "last"])
+def test_of_two_tellings_the_one_known_first_wins_in_any_order(backwards):
+    """Whatever they say and wherever they stand; the loser is named, whichever came first."""
+    for price in (200_000, 400_000):
+        winner = trade("a", at(0, 10), 300_000, 10_000, known_ns=at(0, 11), cause=cause(5))
+        loser = trade("a", at(0, 10), price, 70_000, known_ns=at(0, 12), cause=cause(1))
+        state = Minute()
+        conflicts = add_trades(state, (loser, winner) if backwards else (winner, loser))
+        assert [loser.cause] == [conflict.loser for conflict in conflicts]
+        assert (300_000, 300_000, 10_000) == (state.high_e6, state.low_e6, state.volume_e4)
 
 
 @pytest.mark.parametrize("backwards", [False, True], ids=["first", "last"])
-@pytest.mark.parametrize(("least", "other"), EARLIER, ids=["known", "topic", "partition", "offset"])
-def test_of_two_tellings_the_least_wins_in_any_order(least, other, backwards):
-    """By time of knowledge, then by place on the log; the loser is named, whichever came first."""
-    winner = trade("a", at(0, 10), 300_000, 10_000, known_ns=at(0, 11), cause=cause(5))
-    loser = msgspec.structs.replace(winner, yes_price_e6=400_000, size_e4=70_000, **other)
-    winner = msgspec.structs.replace(winner, **least)
-    state = Minute()
-    conflicts = add_trades(state, (loser, winner) if backwards else (winner, loser))
-    assert [loser.cause] == [conflict.loser for conflict in conflicts]
-    assert (300_000, 300_000, 10_000) == (state.high_e6, state.low_e6, state.volume_e4)
+def test_of_two_contents_known_at_one_time_the_same_one_wins_wherever_they_stand(backwards):
+    """What they say decides, so that a copy further ahead on the log makes no other content hold; the loser is named."""
+    held = set()
+    for first, second in ((1, 2), (2, 1)):
+        one, other = (
+            trade("a", at(0, 10), price, known_ns=at(0, 11), cause=cause(place))
+            for price, place in ((300_000, first), (400_000, second))
+        )
+        state = Minute()
+        (conflict,) = add_trades(state, (other, one) if backwards else (one, other))
+        held.add(state.high_e6)
+        assert conflict.loser == (one.cause if state.high_e6 == other.yes_price_e6 else other.cause)
+        assert 2 == state.pairs
+    assert 1 == len(held)
+
+
+@pytest.mark.parametrize(
+    "other", [{"topic": "raw.a"}, {"partition": 0}, {"offset": 3}], ids=["topic", "partition", "offset"]
+)
+def test_of_copies_known_at_one_time_the_one_that_stands_first_is_kept(other):
+    """By topic, partition and offset, and that is no new revision."""
+    place = {"topic": "raw.b", "partition": 1, "offset": 5}
+    one, before = (
+        trade("a", at(0, 10), known_ns=at(0, 11), cause=Cause(**each)) for each in (place, {**place, **other})
+    )
+    for order in ((one, before), (before, one)):
+        state = Minute()
+        assert [] == add_trades(state, order)
+        assert before.cause == state.trades["a"][5]
+        assert 1 == state.pairs
 
 
 def test_a_conflict_says_what_was_expected_and_what_was_there():
@@ -122,6 +142,13 @@ def test_open_and_close_of_the_same_millisecond_go_by_id():
 # --- a market's life --------------------------------------------------------------------------------------------------
 
 
+def test_no_trades_change_nothing():
+    """A minute that nothing was told of has no open and no close."""
+    state = Minute()
+    assert [] == add_trades(state, [])
+    assert Minute() == state
+
+
 def test_the_first_fact_begins_the_life():
     """Nothing before it needs a row."""
     life = Life()
@@ -165,12 +192,14 @@ def test_a_fact_from_long_ago_asks_for_a_bounded_number_of_rows():
 
 
 def test_empty_minutes_are_bounded_when_the_watermark_jumps():
-    """A far close and a long absence: the last 31 days get rows, what lies further back does not."""
-    life = Life()
-    life.span(0)
-    announce_close(life.market, at(3 * EMPTY_MINUTES_MAX), 1)
-    changed = life.close(at(2 * EMPTY_MINUTES_MAX))
-    assert (EMPTY_MINUTES_MAX, 2 * EMPTY_MINUTES_MAX - 1) == (len(changed), changed[-1])
+    """A far close and a long absence: the last 31 days before it get rows, what lies further back does not."""
+    for stops in ((2, 3), (3,), (1, 2, 3)):
+        life = Life()
+        life.span(0)
+        life.market.open[M0] = True
+        announce_close(life.market, at(3 * EMPTY_MINUTES_MAX), 1)
+        changed = [minute for stop in stops for minute in life.close(at(stop * EMPTY_MINUTES_MAX))]
+        assert [0, *range(2 * EMPTY_MINUTES_MAX, 3 * EMPTY_MINUTES_MAX)] == changed
 
 
 def test_of_several_announced_closes_the_one_known_last_holds():

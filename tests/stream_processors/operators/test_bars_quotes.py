@@ -6,7 +6,8 @@ import pytest
 from make import M0, MARKET, at, trade
 from market_life import Life, cause
 
-from stream_processors.operators.bars import EMPTY_MINUTES_MAX, SESSIONS_MAX, add_trades, announce_close
+from stream_processors.minutes import add_trades
+from stream_processors.operators.bars import EMPTY_MINUTES_MAX, SESSIONS_MAX, announce_close
 from topics.units import NS_PER_MINUTE, NS_PER_S
 
 # --- quotes -----------------------------------------------------------------------------------------------------------

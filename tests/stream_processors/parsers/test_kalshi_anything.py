@@ -32,6 +32,14 @@ def fact_or_refusal(value):
 
 
 RECORDED = (*ssmd("trade"), *ssmd("ticker"))
+TOP = {
+    "type": "top_of_book",
+    "sid": 0,
+    "msg": {
+        "timestamp": "2025-12-09T07:04:02.893378", "zone": "America/Los_Angeles", "market_ticker": "KXHIGHNY-25DEC10-B46.5",
+        "best_yes_bid": 2, "best_no_bid": 38, "implied_no_ask": 98, "implied_yes_ask": 62,
+    },
+}  # fmt: skip
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.integers(10**13, 10**20) | st.floats() | st.text(max_size=20)
     | st.from_regex(r"-?[0-9]{1,20}(\.[0-9]{0,8})?", fullmatch=True),
@@ -43,7 +51,7 @@ ANY_JSON = st.recursive(
 @st.composite
 def broken_frames(draw):
     """A frame with some fields set to anything or taken out, then perhaps with bytes changed or cut off."""
-    frame = draw(st.sampled_from((*RECORDED, *FACT_FRAMES, *REPLIES)))
+    frame = draw(st.sampled_from((*RECORDED, *FACT_FRAMES, TOP, *REPLIES)))
     frame = frame | ({"msg": dict(frame["msg"])} if isinstance(frame.get("msg"), dict) else {})
     for _ in range(draw(st.integers(0, 3))):
         inner = frame.get("msg")

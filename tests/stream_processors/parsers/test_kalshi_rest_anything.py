@@ -11,8 +11,13 @@ from topics.codec import decode_fact, encode
 from topics.errors import REASONS, BadRecord
 
 STATUS_URLS = [f"{API}/markets", f"{API}/events/E", f"{API}/markets/trades", f"{API}/markets/A/orderbook", "://[", "/"]
+CHART = {
+    "timestamp": "2026-04-23T14:01:00Z",
+    "prices": {"77° or below": "", "78° to 79°": "15.00", "86° or above": "3.42"},
+}
 RECORDED = [
     *MADE,
+    ("/chart/KXHIGHMIA-26APR24", CHART),
     *((url, json.loads(body)) for url, body in shipped() if len(body) < 20_000),
 ]
 SCALARS = (
