@@ -9,7 +9,7 @@ from pathlib import Path
 
 import workload
 
-from stream_processors.app import changelog_topic
+from stream_processors.names import changelog_topic
 from tapefold.local.kafka import LocalKafka
 from tapefold.local.kafka_files import DATA_DIR
 from topics.catalog import FACT_TRADE, TOPICS

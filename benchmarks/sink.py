@@ -31,9 +31,10 @@ from sinks.protocol import Finished, begin, step
 from sinks.rows import Built
 from sinks.tables import Tables
 from sinks.writer import SinkWriter
-from tapefold import wiring
+from tapefold import migrating, wiring
 from tapefold.local.kafka import LocalKafka
 from tapefold.local.store.process import LocalStore
+from tapefold.services_sink import SINK_AHEAD_KBYTES
 from tapefold.settings import load_settings
 from topics.catalog import CODE_VERSION, RAW_KALSHI_WS
 from topics.failpoint import nothing
@@ -58,8 +59,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tapefold-bench-") as folder:
         state_dir = Path(folder)
         with LocalKafka(state_dir) as broker, LocalStore(state_dir) as store:
-            log, tables = KafkaLog(broker.address.bootstrap), Tables(store.address.url)
-            wiring.migrate(load_settings(), log, tables)
+            log = KafkaLog(broker.address.bootstrap, ahead_kbytes=SINK_AHEAD_KBYTES)
+            tables = Tables(store.address.url)
+            migrating.migrate(load_settings(), log, tables)
             batches = prebuilt(fill(log, given.events))
             contestants = {
                 "raw insert_arrow": lambda number: raw_seconds(tables, batches, number),

@@ -15,7 +15,7 @@ StateDir = Annotated[Path, typer.Option("--state-dir", help="Folder of the broke
 Speed = Annotated[str, typer.Option(help="Recorded seconds per second: a number such as 1 or 60, or max.")]
 
 ArchivePaths = Annotated[
-    list[Path], typer.Option("--archive", help="Recorded REST answers: files or folders; repeatable.")
+    list[Path], typer.Option("--archive", exists=True, help="Recorded REST answers: files or folders; repeatable.")
 ]
 RestFault = Annotated[
     list[str], typer.Option(help=f"KIND:CHANCE for every REST answer; KIND of {', '.join(REST_KINDS)}; repeatable.")
@@ -23,7 +23,8 @@ RestFault = Annotated[
 RestLimit = Annotated[int, typer.Option(help="More REST requests in a second get 429; 0: any.")]
 
 Frames = Annotated[
-    list[Path], typer.Option("--frames", help="Recorded frames: NDJSON files (gzip or plain) or folders; repeatable.")
+    list[Path],
+    typer.Option("--frames", exists=True, help="Recorded frames: NDJSON files (gzip or plain) or folders; repeatable."),
 ]
 DropSeq = Annotated[int | None, typer.Option(help="Do not send the frame with this seq, once per subscription.")]
 Stall = Annotated[float | None, typer.Option(help="Fall silent once, for this many seconds.")]

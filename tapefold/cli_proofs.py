@@ -12,10 +12,7 @@ from tapefold.replay import check as replay_check
 from tapefold.replay import workers
 from tapefold.settings import DEFAULT_STATE_DIR, load_settings
 
-app = typer.Typer()
 
-
-@app.command()
 def replay(  # noqa: PLR0917  # each is a flag
     since: Annotated[
         str | None,
@@ -59,6 +56,8 @@ def replay(  # noqa: PLR0917  # each is a flag
     typer.echo(
         f"folded {counts.records:,} records in {report.seconds:.1f} s ({counts.records / report.seconds:,.0f}/s)"
     )
+    if counts.refused:
+        typer.echo(f"{counts.refused:,} rows that the store refused for what they hold are told in `dead`")
     for name, (rows, content) in report.tables.items():
         typer.echo(f"{name:16}{rows:>12,} rows  {content}")
     if not check:
@@ -72,7 +71,6 @@ def replay(  # noqa: PLR0917  # each is a flag
         raise typer.Exit(1)
 
 
-@app.command()
 def explain(
     row_id: Annotated[
         str,

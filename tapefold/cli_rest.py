@@ -23,6 +23,13 @@ def run(
         datetime | None, typer.Option("--to", formats=[_DAY], help="Last UTC day of closes; without it, today.")
     ] = None,
     until_done: Annotated[bool, typer.Option("--until-done", help="One round of everything, then end.")] = False,
+    leave_out: Annotated[
+        bool,
+        typer.Option(
+            "--leave-out-unresolved",
+            help="Name series and markets without a station of the registry as gaps, and end without an error.",
+        ),
+    ] = False,
     state_dir: StateDir = DEFAULT_STATE_DIR,
 ) -> None:
     """Record series, events, markets, outcomes, trades, candles of KALSHI_SERIES over REST, now and of the past."""
@@ -33,7 +40,8 @@ def run(
         if end_s <= _seconds(since):
             raise typer.BadParameter(f"expected a day not before --from, was {until}", param_hint="--to")
         span = Span(_seconds(since), end_s)
-    services_rest.run_rest(settings, begin.state_dir(state_dir, settings), span=span, until_done=until_done)
+    folder = begin.state_dir(state_dir, settings)
+    services_rest.run_rest(settings, folder, services_rest.Asked(span, until_done, leave_out))
 
 
 def _seconds(day: datetime) -> int:

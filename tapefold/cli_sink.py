@@ -10,8 +10,7 @@ from sinks.delivery import Delivery
 from sinks.evolution import Compatible
 from sinks.ledger import Ledger
 from sinks.repair import repair as mend
-from tapefold import wiring
-from tapefold.begin import state_dir as begun_state_dir
+from tapefold import begin, services_sink, stores, wiring
 from tapefold.cli_options import StateDir
 from tapefold.settings import DEFAULT_STATE_DIR, load_settings
 from topics.catalog import CODE_VERSION, SINK_TOPICS
@@ -34,8 +33,8 @@ def accept_gap(
 ) -> None:
     """Give up the records that retention took before the sink read them: a row says so, and the sink goes on."""
     settings = load_settings()
-    folder = begun_state_dir(state_dir, settings)
-    log, tables = wiring.open_log(settings, folder), wiring.open_tables(settings, folder)
+    folder = begin.state_dir(state_dir, settings)
+    log, tables = wiring.open_log(settings, folder), stores.open_tables(settings, folder)
     ledger = Ledger(tables, sink="main", now_ns=wiring.now_ns)
     marks = log.watermarks([topic])
     if (topic, partition) not in marks:
@@ -53,9 +52,9 @@ def repair(
 ) -> None:
     """Bring back rows that the store lost: every committed range is read from the log again and compared with the tables."""
     settings = load_settings()
-    folder = begun_state_dir(state_dir, settings)
+    folder = begin.state_dir(state_dir, settings)
     wiring.configure_logging(settings, "sink repair")
-    log, tables = wiring.open_log(settings, folder), wiring.open_tables(settings, folder)
+    log, tables = wiring.open_log(settings, folder), stores.open_tables(settings, folder)
     if unknown := set(topic) - set(SINK_TOPICS):
         raise Refused(f"--topic: expected one of {', '.join(SINK_TOPICS)}, was {', '.join(sorted(unknown))}")
     delivery = Delivery(
@@ -69,10 +68,17 @@ def repair(
         compatible=Compatible(settings.schema_validate, settings.schema_compat_min, settings.schema_compat_max),
     )
     rounds = gone = 0
-    for looked in mend(log, tables, delivery, topic or SINK_TOPICS, sink="main", stamp=str(wiring.now_ns())):
+    topics, stamp, refusable = topic or SINK_TOPICS, str(wiring.now_ns()), settings.refusable()
+    for looked in mend(log, tables, delivery, topics, sink="main", stamp=stamp, refusable=refusable):
         rounds += 1
         gone += len(looked.gone)
         if looked.mended:
             ranges = ", ".join(map(str, looked.shares))
             typer.echo(f"round {looked.number}: brought back rows of {', '.join(looked.mended)} in {ranges}")
     typer.echo(f"{rounds} rounds looked at; {gone} ranges are not on the log any more")
+
+
+def run(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
+    """Write the log into ClickHouse."""
+    settings = begin.service("sink")
+    services_sink.run_sink(settings, begin.state_dir(state_dir, settings))

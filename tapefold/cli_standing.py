@@ -8,6 +8,7 @@ import typer
 
 from tapefold import audits, query, standing, wiring
 from tapefold.begin import state_dir as folder_of
+from tapefold.cli_audit import app  # of one group with the audits of the sink
 from tapefold.cli_options import StateDir
 from tapefold.settings import DEFAULT_STATE_DIR, load_settings
 
@@ -41,7 +42,5 @@ def _command(name: standing.Name) -> Callable[..., None]:
     return command
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add a command for each standing audit."""
-    for name in get_args(standing.Name):
-        app.command(name)(_command(name))
+for _name in get_args(standing.Name):
+    app.command(_name)(_command(_name))

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from tapefold import begin, services, wiring
+from tapefold import begin, manifests, services, wiring
 from tapefold.cli_options import Day, ScenarioFile, listed, time_ns_of
+from tapefold.manifests import Run
 from tapefold.payloads.tws import Given
 from tapefold.settings import DEFAULT_STATE_DIR
 from tapefold.simulators import scenario as scenarios
@@ -56,8 +57,10 @@ def run(
         units = [one.unit for one in owed if one.unit.symbol in configured.specs]
     services.own(configured.folder)
     appender = with_failpoints(log.appender(), "tws", wiring.failpoints(settings))
-    results = services_tws.run_tws(configured, clock, appender, units)
-    appender.close()
+    inputs = {"symbols": settings.tws_symbols, "units": "" if units is None else str(len(units))}
+    counts = Run("tws", inputs, entity_of=str)
+    with manifests.kept(counts, folder, ends=units is not None, now_ns=wiring.now_ns):
+        results = services_tws.run_tws(configured, clock, appender, units, counts)
     if units is None:
         return
     for unit, fetched in sorted(results.items()):

@@ -68,11 +68,7 @@ class Explainer:
 
     def explain(self, row_id: str) -> Answer:
         """Explain one row. Raises Refused when the store has no such row."""
-        table = table_of(row_id)
-        if table in explain_features.TABLES:
-            stored = explain_features.stored(self._tables, table, row_id)
-        else:
-            stored = self._stored(table, row_id)
+        table, stored = self._row(row_id)
         explanation = self._of(table, stored)(row_id)
         again = _columns(table, explanation.row)
         differs = {
@@ -88,6 +84,17 @@ class Explainer:
             not_chosen=explanation.not_chosen,
             too_late=explanation.too_late,
         )
+
+    def of(self, row_id: str) -> Explain:
+        """What explains this row: the facts that it is made of, and how. Raises Refused when the store has no such row."""
+        return self._of(*self._row(row_id))
+
+    def _row(self, row_id: str) -> tuple[str, dict[str, Any]]:
+        """The row's table, and the row as the store has it. Raises Refused when it has none."""
+        table = table_of(row_id)
+        if table in explain_features.TABLES:
+            return table, explain_features.stored(self._tables, table, row_id)
+        return table, self._stored(table, row_id)
 
     def _stored(self, table: str, row_id: str) -> dict[str, Any]:
         layout = layout_of(table)

@@ -127,9 +127,7 @@ def of_market(tables: Tables, row: dict[str, Any], partitions: int) -> Explain:
     ).rows
     records = market_records(tables, ticker)
     known = _known(tables, station, date, date, partitions)
-    return MarketFeatures(
-        Tellings(ticker, partitions, records), partitions, records, known, (station, offset_s)
-    ).explain
+    return MarketFeatures(Tellings(ticker, partitions, records), known, (station, offset_s)).explain
 
 
 def _known(tables: Tables, station: str, first: str, last: str, partitions: int) -> Known:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from sinks.tables import Tables
-from stream_processors.app import app_id
+from stream_processors.names import app_id
 from topics.catalog import FOLD_TOPICS, RAW_TOPICS, SINK_TOPICS
 from topics.kafka import KafkaLog
 from topics.log import TopicPartition, Watermarks

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from sinks.tables import Tables
-from tapefold import wiring
+from tapefold import stores
 from tapefold.local.errors import AlreadyRunning, FolderLocked
 from tapefold.local.store import process as local_store
 from tapefold.settings import Settings
@@ -36,7 +36,7 @@ def opened_tables(settings: Settings, state_dir: Path) -> Iterator[Tables]:
             except (FolderLocked, AlreadyRunning):
                 if local_store.running(state_dir) is None:  # else a stack that has just started serves by now
                     raise
-        yield opened.enter_context(contextlib.closing(wiring.open_tables(settings, state_dir)))
+        yield opened.enter_context(contextlib.closing(stores.open_tables(settings, state_dir)))
 
 
 def answer(tables: Tables, sql: str, form: Format) -> bytes:

@@ -11,15 +11,17 @@ import structlog
 from producers.backoff import Backoff
 from producers.iem import checkpoint
 from producers.iem import history as past
-from producers.iem.done import Done
+from producers.iem.done import Done, Of
 from producers.iem.door import Door
 from producers.iem.history import History, Lags
 from producers.iem.live import Live
-from producers.iem.poll import Parts, Poller
+from producers.iem.poll import SOURCES, Parts, Poller
 from producers.iem.throttle import Throttle
 from producers.iem.turns import Turns
 from sinks.tables import Tables
-from tapefold import mock, tape, wiring
+from tapefold import manifests, mock, stores, tape, wiring
+from tapefold.manifests import Run
+from tapefold.services import own
 from tapefold.settings import Settings
 from topics.errors import SettingsError, Unavailable
 from topics.failpoint import with_failpoints
@@ -47,7 +49,10 @@ def run_iem(
     clock = tape.clock_of(settings.iem_tape, "IEM_TAPE")
     units = [] if span_ns is None else [*past.windows(stations, models, *span_ns), *past.years(stations, *span_ns)]
     noted_in = state_dir / "iem" / f"history.{clock.name}.json"
-    noted = Done() if again else checkpoint.read(noted_in, settings.iem_base_url)
+    if units:
+        own(noted_in.with_suffix(""))  # two that note what is done would each forget what the other noted
+    log_id = wiring.log_id(log, tuple(SOURCES))
+    noted = Done() if again else checkpoint.read(noted_in, Of(settings.iem_base_url, log_id))
     parts = Parts(
         live=Live(
             stations,
@@ -77,13 +82,20 @@ def run_iem(
         clock=clock,
         base_url=settings.iem_base_url,
         checkpoint=noted_in,
+        log_id=log_id,
     )
     checked = stations if settings.iem_check_stations else ()
     appender = with_failpoints(log.appender(), "iem", wiring.failpoints(settings))
-    asyncio.run(_poll(parts, appender, wiring.partitions_of(log), until_done=until_done, checked=checked))
+    inputs = {"url": settings.iem_base_url, "log": log_id, "stations": ",".join(stations), "models": ",".join(models)}
+    run = Run("iem", inputs | {"span_ns": str(span_ns), "again": str(again)}, entity_of=str)
+    counted, partitions = run.counting(appender), wiring.partitions_of(log)
+    with manifests.kept(run, state_dir, ends=until_done, now_ns=wiring.now_ns):
+        asyncio.run(_poll(parts, counted, partitions, until_done=until_done, checked=checked, run=run))
 
 
-async def _poll(parts: Parts, appender: Any, partitions: int, *, until_done: bool, checked: Sequence[str]) -> None:
+async def _poll(
+    parts: Parts, appender: Any, partitions: int, *, until_done: bool, checked: Sequence[str], run: Run
+) -> None:
     stop = wiring.stop_of_loop()
     logger = structlog.get_logger("iem")
     door = Door()
@@ -94,7 +106,7 @@ async def _poll(parts: Parts, appender: Any, partitions: int, *, until_done: boo
         conn=secrets.token_hex(3),
         partitions=partitions,
         rng=wiring.system_random(),
-        on_metric=wiring.metrics_to_log("iem"),
+        on_metric=run.hearing(wiring.metrics_to_log("iem")),
     )
     try:
         if checked:
@@ -103,6 +115,7 @@ async def _poll(parts: Parts, appender: Any, partitions: int, *, until_done: boo
     finally:
         await door.aclose()
     appender.close()
+    run.stopped = stop.is_set()
     for unit in parts.history.progress().failed:
         logger.error("history: given up", unit=unit.url(""))
 
@@ -110,7 +123,7 @@ async def _poll(parts: Parts, appender: Any, partitions: int, *, until_done: boo
 def _measured(settings: Settings, state_dir: Path) -> Lags:
     """The lags of the tape, where there are enough of them; none without a store to ask."""
     try:
-        tables: Tables = wiring.open_tables(settings, state_dir)
+        tables: Tables = stores.open_tables(settings, state_dir)
     except Unavailable:
         return {}
     rows = tables.query_rows(_LAGS, {"quantile": settings.iem_lag_quantile, "samples": settings.iem_lag_samples}).rows

@@ -11,7 +11,8 @@ from producers.rag.door import Door
 from producers.rag.question import Features, features_of, time_text
 from producers.rag.recorder import LEASE_NS, SOURCE, Look, Recorder
 from sinks.tables import StatementRefused, Tables
-from tapefold import tape, wiring
+from tapefold import manifests, stores, tape, wiring
+from tapefold.manifests import Run
 from tapefold.services import own
 from tapefold.settings import Settings
 from topics.catalog import RAW_RAG
@@ -31,7 +32,7 @@ _ROWS = (
 
 
 def run_rag(settings: Settings, state_dir: Path, *, once: bool) -> None:
-    """Ask until SIGTERM, or one round."""
+    """Ask until SIGTERM, or one round. Raises Unavailable when all questions of the one round failed."""
     if not settings.prediction_enable:
         raise SettingsError("PREDICTION_ENABLE: expected 1, was not set; `run rag` sends features to RAG_URL")
     if settings.rag_url is None:
@@ -41,11 +42,14 @@ def run_rag(settings: Settings, state_dir: Path, *, once: bool) -> None:
     own(state_dir / "rag")
     log = wiring.open_log(settings, state_dir)
     appender = with_failpoints(log.appender(), "rag", wiring.failpoints(settings))
-    asyncio.run(_record(settings, state_dir, settings.rag_url, appender, wiring.partitions_of(log), once=once))
+    run = Run("rag", {"url": settings.rag_url, "series": settings.kalshi_series})
+    counted, partitions = run.counting(appender), wiring.partitions_of(log)
+    with manifests.kept(run, state_dir, ends=once, now_ns=wiring.now_ns):
+        asyncio.run(_record(settings, state_dir, settings.rag_url, counted, partitions, once=once, run=run))
 
 
 async def _record(
-    settings: Settings, state_dir: Path, url: str, appender: Appender, partitions: int, *, once: bool
+    settings: Settings, state_dir: Path, url: str, appender: Appender, partitions: int, *, once: bool, run: Run
 ) -> None:
     stop = wiring.stop_of_loop()
     clock = tape.clock_of(settings.rag_tape, "RAG_TAPE")
@@ -69,7 +73,7 @@ async def _record(
         now_ns=clock.now_ns,
         time_s=time.monotonic,
         rng=wiring.system_random(),
-        on_metric=wiring.metrics_to_log("rag"),
+        on_metric=run.hearing(wiring.metrics_to_log("rag")),
         lease_ns=int(LEASE_NS * clock.speed),  # beats go by the wall, and a tape may be faster
     )
     try:
@@ -77,6 +81,9 @@ async def _record(
     finally:
         await door.aclose()
     appender.close()
+    run.stopped = stop.is_set()
+    if once and recorder.given_up and not recorder.runs:
+        raise Unavailable("the predictor", f"none of {recorder.given_up} questions was answered: {recorder.last_error}")
 
 
 def _look(settings: Settings, state_dir: Path) -> Look:
@@ -90,7 +97,7 @@ def _look(settings: Settings, state_dir: Path) -> Look:
 
 def _features(settings: Settings, state_dir: Path, series_ticker: str, asof_ns: int) -> Features:
     """The newest row of each open market, as known at `asof_ns`; opened for this look: the store may have moved."""
-    tables: Tables = wiring.open_tables(settings, state_dir)
+    tables: Tables = stores.open_tables(settings, state_dir)
     asked = {
         "series": [series_ticker],
         "start": time_text(asof_ns - LOOK_BACK_S * NS_PER_S, " ", ""),

@@ -13,6 +13,7 @@ from producers.tws.pacing import Limits
 from producers.tws.plan import Unit
 from producers.tws.run import TwsService, TwsSettings
 from tapefold import tape, wiring
+from tapefold.manifests import Run
 from tapefold.settings import Settings
 from topics.errors import Refused, SettingsError
 from topics.log import Appender
@@ -75,23 +76,30 @@ def owed(settings: Settings, state_dir: Path) -> list[Owed]:
 
 
 def run_tws(
-    configured: TwsSettings, clock: Clock, appender: Appender, units: Sequence[Unit] | None
+    configured: TwsSettings, clock: Clock, appender: Appender, units: Sequence[Unit] | None, run: Run
 ) -> dict[Unit, Fetched]:
-    """Record until SIGTERM, or fetch `units` and end."""
-    return asyncio.run(_run(configured, clock, appender, units))
+    """Record until SIGTERM, or fetch `units` and end; `run` counts."""
+    results = asyncio.run(_run(configured, clock, run.counting(appender), units, run))
+    appender.close()
+    failed = sum(fetched.status == "failed" for fetched in results.values())
+    run.progress = {"done": len(results) - failed, "left": len(units or ()) - len(results), "failed": failed}
+    return results
 
 
 async def _run(
-    configured: TwsSettings, clock: Clock, appender: Appender, units: Sequence[Unit] | None
+    configured: TwsSettings, clock: Clock, appender: Appender, units: Sequence[Unit] | None, run: Run
 ) -> dict[Unit, Fetched]:
+    stop = wiring.stop_of_loop()
     service = TwsService(
         configured,
         appender,
         clock,
         wall_ns=wiring.now_ns,
         rng=wiring.system_random(),
-        stop=wiring.stop_of_loop(),
-        on_metric=wiring.metrics_to_log("tws"),
+        stop=stop,
+        on_metric=run.hearing(wiring.metrics_to_log("tws")),
         units=units,
     )
-    return await service.run()
+    results = await service.run()
+    run.stopped = stop.is_set()
+    return results

@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     schema_validate: bool = Field(True, description="whether records of other schema versions stop their partition")
     schema_compat_min: int = Field(SCHEMA_VERSION, ge=0, description="lowest schema version that the sink takes")
     schema_compat_max: int = Field(SCHEMA_VERSION, ge=0, description="highest schema version that the sink takes")
+    sink_refusable: str = Field("", description="tables whose rows may all be refused, and go to `dead`")
     audit_seconds: float = Field(3600.0, gt=0, description="between two runs of the audits in the sink")
     web_portal_port: int | None = Field(
         None, ge=0, le=65_535, description="`up` starts the health page where it is set"
@@ -127,7 +128,9 @@ class Settings(BaseSettings):
     web_portal_discovery_stale_seconds: float | None = Field(
         None, gt=0, description="silence of REST that is RED; without it twice DISCOVERY_SECONDS, at least 600"
     )
-    web_portal_rag_stale_seconds: float = Field(300.0, gt=0, description="RED: no prediction for so long")
+    web_portal_rag_stale_seconds: float | None = Field(
+        None, gt=0, description="RED: no prediction for so long; without it 300, or two rounds where they take longer"
+    )
     health_worker_stale_seconds: float = Field(60.0, gt=0, description="RED: a stage is behind and still for so long")
     tapefold_failpoint: str = Field("", description="PLACE:N[,...]: for tests, die at its N-th passing")
     tws_host: str = "127.0.0.1"
@@ -166,6 +169,10 @@ class Settings(BaseSettings):
         """Seconds after which REST counts as silent."""
         return self.web_portal_discovery_stale_seconds or max(2 * self.discovery_seconds, 600.0)
 
+    def rag_stale_s(self) -> float:
+        """Seconds without a prediction after which the predictor counts as silent."""
+        return self.web_portal_rag_stale_seconds or max(2 * self.rag_seconds + self.rag_timeout_seconds, 300.0)
+
     def markets(self) -> tuple[str, ...]:
         """KALSHI_MARKETS as a tuple."""
         return _listed(self.kalshi_markets)
@@ -190,6 +197,10 @@ class Settings(BaseSettings):
             "rag": self.prediction_enable,
         }
         return tuple(name for name, configured in wanted.items() if configured)
+
+    def refusable(self) -> tuple[str, ...]:
+        """SINK_REFUSABLE as a tuple."""
+        return _listed(self.sink_refusable)
 
     def series(self) -> tuple[str, ...]:
         """KALSHI_SERIES as a tuple."""

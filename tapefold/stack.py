@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sinks.tables import StoreUnavailable, Tables
-from tapefold import progress, wiring
+from tapefold import migrating, progress, stores, wiring
 from tapefold.local.kafka import LocalKafka
 from tapefold.local.state import free_port
 from tapefold.local.store.process import LocalStore
@@ -60,7 +60,7 @@ class Stack:
         if not self._settings.clickhouse_url:
             self.supervisor.adopt("store", LocalStore(self._state_dir, progress=self._say, behind=True))
         self.log: KafkaLog = wiring.open_log(self._settings, self._state_dir)
-        self.tables: Tables = wiring.open_tables(self._settings, self._state_dir)
+        self.tables: Tables = stores.open_tables(self._settings, self._state_dir)
         created, applied, version = self._migrate()
         self._say(f"migrate: {len(created)} topics and {len(applied)} migrations applied, schema {version}")
         for name in ("sink", "fold", "ingest"):  # rows may come within 2 s; frames wait for nobody, bars for 200 ms
@@ -79,12 +79,12 @@ class Stack:
         """Create topics and tables. Every step can be repeated: when the store or the broker dies under it, all is."""
         for _ in range(MIGRATE_TRIES_MAX - 1):
             try:
-                return wiring.migrate(self._settings, self.log, self.tables)
+                return migrating.migrate(self._settings, self.log, self.tables)
             except Unavailable as error:
                 self._say(f"migrate: begins again: {error}")
                 time.sleep(POLL_S)
                 self.supervisor.look()
-        return wiring.migrate(self._settings, self.log, self.tables)
+        return migrating.migrate(self._settings, self.log, self.tables)
 
     def _record(self, environment: dict[str, str], *, ws: bool, once: bool, past: bool = False) -> None:
         """Start Kalshi's recorders. past: fetch all that REST has, then end."""
@@ -92,7 +92,8 @@ class Stack:
             flags = ("--until-closed",) if once else ()
             self.supervisor.start(Service("ws", ("run", "ws", *flags), environment, once=once))
         if past:
-            arguments = ("run", "rest", "--from", _BEGINNING, "--until-done")
+            # Nobody chose what a recording holds: one market that has no station must not keep the others out.
+            arguments = ("run", "rest", "--from", _BEGINNING, "--until-done", "--leave-out-unresolved")
             self.supervisor.start(Service("rest", arguments, environment, once=True))
         elif self._settings.series() and not environment:
             self.supervisor.start(Service("rest", ("run", "rest")))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -13,33 +14,23 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from producers.metrics import OnMetric
-from sinks.migrate import migrate as migrate_tables
-from sinks.migrate import schema_version
-from sinks.tables import Tables
-from stream_processors.app import changelog_topic
 from tapefold.local import kafka as local_kafka
-from tapefold.local.store import process as local_store
-from tapefold.policies import publish as publish_policies
 from tapefold.settings import Settings
-from tapefold.stations import publish as publish_stations
-from tapefold.stations import publish_symbols
-from topics import catalog, domains
+from topics import catalog
 from topics.errors import Refused, SettingsError, Unavailable
 from topics.failpoint import Hit
 from topics.failpoint import failpoints as make_failpoints
-from topics.kafka import AHEAD_KBYTES, RECORD_BYTES_MAX, KafkaLog
-from topics.policies import SHIPPED
-from topics.stations import symbol_stations
+from topics.kafka import AHEAD_KBYTES, KafkaLog
 
 FAILPOINT_EXIT = 9  # as if killed; nothing is flushed, closed or said
-_FOREVER_MS = "9223372036854775807"
+_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def now_ns() -> int:
@@ -81,6 +72,15 @@ def prefer_throughput() -> None:
     sys.setswitchinterval(0.0005)
 
 
+def prefer_few_heaps() -> None:
+    """For a service whose threads hand large values to each other; to be called before they are started.
+
+    Glibc gives each thread a heap of its own, up to eight a processor, and keeps in each what was freed there (mallopt(3)).
+    """
+    with contextlib.suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
 def configure_logging(settings: Settings, service: str) -> None:
     """JSON lines on stderr, tagged with the service; `metric=` lines come the same way."""
     level = logging.getLevelNamesMapping().get(settings.log_level.upper())
@@ -118,48 +118,18 @@ def open_log(settings: Settings, state_dir: Path, *, ahead_kbytes: int = AHEAD_K
     return KafkaLog(address.bootstrap, ahead_kbytes=ahead_kbytes)
 
 
-def open_tables(settings: Settings, state_dir: Path) -> Tables:
-    """The store: the server of CLICKHOUSE_URL, else the embedded store that runs in the state folder."""
-    if settings.clickhouse_url:
-        password = settings.clickhouse_password.get_secret_value()
-        return Tables(settings.clickhouse_url, user=settings.clickhouse_user, password=password, compress=True)
-    address = local_store.running(state_dir)
-    if address is None:
-        raise Unavailable("the store", f"none runs in {state_dir}; start `tapefold up`, or set CLICKHOUSE_URL")
-    return Tables(address.url)
-
-
-def topic_settings() -> dict[str, dict[str, str]]:
-    """Kafka's settings of every topic that `migrate` creates, the fold's changelog among them."""
-    settings: dict[str, dict[str, str]] = {}
-    for topic in catalog.TOPICS:
-        settings[topic.name] = {
-            "retention.ms": "-1" if topic.retention_ms is None else str(topic.retention_ms),
-            "max.message.bytes": str(RECORD_BYTES_MAX),
-            "message.timestamp.after.max.ms": _FOREVER_MS,  # a recorder whose clock runs ahead must not lose frames
-        }
-    settings[changelog_topic()] = {"cleanup.policy": "compact", "max.message.bytes": str(RECORD_BYTES_MAX)}
-    return settings
-
-
-def migrate(settings: Settings, log: KafkaLog, tables: Tables) -> tuple[list[str], list[str], int]:
-    """Create topics and tables, append the shipped policies; returns the names created and applied, and the version."""
-    counts = log.partition_counts()
-    partitions = counts.get(catalog.RAW_KALSHI_WS, settings.topic_partitions)
-    created = log.create(topic_settings(), partitions)
-    publish_policies(log, SHIPPED)
-    applied = migrate_tables(tables, settings.sql_dir / "migrations", now_ns)
-    publish_stations(tables)
-    publish_symbols(tables, symbol_stations(settings.symbol_stations, domains.ZONE_BY_STATION), now_ns())
-    return created, applied, schema_version(tables)
-
-
 def partitions_of(log: KafkaLog) -> int:
     """The partition count that `migrate` froze. Raises Refused before it."""
     partitions = log.partition_counts().get(catalog.RAW_KALSHI_WS)
     if partitions is None:
         raise Refused("the topics are not there; run `tapefold migrate`")
     return partitions
+
+
+def log_id(log: KafkaLog, topics: Sequence[str]) -> str:
+    """Which log this is, for files that speak of it: the cluster's id and each topic's, new when a topic is made anew."""
+    cluster, ids = log.identity(topics)
+    return "/".join([cluster, *(ids[topic] for topic in topics)])
 
 
 def metrics_to_log(service: str) -> OnMetric:

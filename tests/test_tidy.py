@@ -17,6 +17,7 @@ LINE_CHARS_MAX = 144  # the formatter wraps code at 120; prose and literals may 
 CATCHES_ALL = {
     ("tapefold/local/store/handler.py", "_serve"): "the top of a request: the client is told whatever it was",
     ("tapefold/local/kafka.py", "_start_new"): "raises on; a broker that did not come up must not live on",
+    ("tapefold/manifests.py", "kept"): "raises on; a run that breaks off leaves its reason",
     ("tapefold/local/store/process.py", "start"): "raises on; a store that did not come up must not live on",
     ("tests/contracts/test_store_queries.py", "work"): "of a thread: the test raises it",
     ("tests/sinks/test_migrate.py", "run"): "of a thread: the test raises it",

@@ -26,6 +26,12 @@ def run(*arguments, **environment):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def manifest(folder):
+    """Of the latest good run of REST."""
+    latest = folder / "_state" / "manifests" / "_latest" / "rest.json"
+    return json.loads((latest.parent / json.loads(latest.read_bytes())["manifest"]).read_bytes())
+
+
 def bars():
     """(market, minute) -> open, high, low, close, volume, trades, computed from the file alone."""
     minutes = defaultdict(list)
@@ -67,6 +73,48 @@ def test_a_recorded_day_over_rest_is_in_the_tables_exactly(tmp_path):
         "SELECT climate_day, station, settlement_source, count() FROM tapefold_api.markets GROUP BY 1, 2, 3",
     )
     rev = ask(tmp_path, "SELECT sum(rev), count() FROM tapefold_api.bars_1m")
+    first = manifest(tmp_path)
+    raw = "SELECT count() FROM tapefold_api.raw_records WHERE _topic = 'raw.kalshi.rest' AND _headers['kind'] = 'frame'"
+    assert ask(tmp_path, raw) == [(sum(entity["records"] for entity in first["entities"].values()),)]
+    assert ("success", {"ended": True, "nothing_given_up": True, "whole": False}) == (
+        first["status"], {check["name"]: check["ok"] for check in first["checks"]},
+    )  # fmt: skip
     run("up", "--archive", DAY, "--once", "--state-dir", tmp_path)
+    assert first["entities"]["KXHIGHNY"]["records"] > manifest(tmp_path)["entities"]["KXHIGHNY"]["records"] > 0
     assert len(ids) == ask(tmp_path, "SELECT count() FROM tapefold_api.trades")[0][0]
     assert rev == ask(tmp_path, "SELECT sum(rev), count() FROM tapefold_api.bars_1m")
+
+
+def odd(folder, ticker):
+    """The recorded day, in which the rules of one market name another station, beside a market of a series nobody knows."""
+    for part in ("events", "trades"):
+        for path in (DAY / "kxhighny" / part).glob("2025-03-15*"):
+            told = json.loads(gzip.decompress(path.read_bytes()))
+            if part == "events":
+                market = next(market for market in told["markets"] if market["ticker"] == ticker)
+                market["rules_primary"] = "as the Climatological Report (CLILGA) of the National Weather Service says"
+            for name, content in (("kxhighny", told), ("kxhightxyz", renamed(told))):
+                (folder / name / part).mkdir(parents=True, exist_ok=True)
+                (folder / name / part / path.name).write_bytes(gzip.compress(json.dumps(content).encode()))
+    return folder
+
+
+def renamed(told):
+    """The same of another series."""
+    return json.loads(json.dumps(told).replace("KXHIGHNY", "KXHIGHTXYZ"))
+
+
+@pytest.mark.timeout(300)
+def test_what_has_no_station_is_left_out_and_the_day_drains(tmp_path):
+    """A market of another station, and a series that the registry does not know: each named, all others whole."""
+    ticker = max(TRADES, key=lambda name: len(TRADES[name]))
+    state = tmp_path / "state"
+    run("up", "--archive", odd(tmp_path / "archive", ticker), "--once", "--state-dir", state)
+    ids = sorted(trade["trade_id"] for name, listed in TRADES.items() if name != ticker for trade in listed)
+    assert ids == sorted(row[0] for row in ask(state, "SELECT trade_id FROM tapefold_api.trades"))
+    gaps = ask(state, "SELECT market_ticker, channel FROM tapefold_api.gaps WHERE kind = 'incomplete'")
+    assert {(ticker, "trade"), ("KXHIGHTXYZ", "listing")} <= set(gaps)
+    assert [("conflict",)] == ask(state, "SELECT DISTINCT reason FROM tapefold_api.dead")
+    lines = [json.loads(line) for line in (state / "logs" / "rest.log").read_text().splitlines() if '"metric"' in line]
+    named = [line["subject"] for line in lines if line["metric"] == "rest.unresolved"]
+    assert ["KXHIGHTXYZ", ticker] == named

@@ -17,8 +17,8 @@ from pathlib import Path
 import confluent_kafka
 from workload import PARTITIONS, Checksum
 
-from stream_processors.app import app_id
 from stream_processors.ingest import WATERMARK_TOPICS
+from stream_processors.names import app_id
 from topics.catalog import BARS_1M
 from topics.codec import decode_bar
 from topics.events import Bar

@@ -26,8 +26,8 @@ from topics.kafka import KafkaLog
 class _FromFirst(KafkaLog):
     """A log whose readers ask for one record first, as the raw one does: both clocks begin with the first record."""
 
-    def reader(self, positions):
-        reader = super().reader(positions)
+    def reader(self, positions, *, gather_s=0.0):
+        reader = super().reader(positions, gather_s=gather_s)
         read = reader.read_stretches
 
         def first(_, timeout_s, *, bare=False):

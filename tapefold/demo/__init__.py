@@ -1,5 +1,7 @@
 """The shipped recording, and three questions that its tables answer."""
 
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 from rich.console import Console
@@ -50,5 +52,18 @@ def show(console: Console, tables: Tables) -> None:
         console.print(f"  {sql}", style="dim", markup=False, highlight=False)
         picture = Table(*answer.columns)
         for row in answer.rows:
-            picture.add_row(*("NULL" if value is None else str(value) for value in row))
+            picture.add_row(*map(_cell, row))
         console.print(picture)
+
+
+def _cell(value: object) -> str:
+    """Short enough that no time is cut off in a terminal of 80 columns: minutes, no zeros behind a price."""
+    match value:
+        case None:
+            return "NULL"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M}"
+        case Decimal():
+            return format(value.normalize(), "f")
+        case _:
+            return str(value)

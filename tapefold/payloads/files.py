@@ -9,6 +9,7 @@ from typing import IO, NamedTuple, cast
 
 from topics.errors import Refused
 
+BOM = b"\xef\xbb\xbf"  # some spreadsheets begin a table with it
 _GZIP_MAGIC = b"\x1f\x8b"
 _READ_ERRORS = (EOFError, OSError, zlib.error)  # a gzip file that was cut off, or is damaged
 

@@ -3,10 +3,12 @@
 Understood: bodies as the API gives them; bodies within `{"_metadata": {"recorded_at", "endpoint", ..}, "response": ..}`
 and captures `{"captured_at", "ticker", "raw_orderbook": ..}`, whose recorders left their stamp; and what recorders made of
 bodies (`{ticker: [trade, ..]}`, a bare market, a list of an event's markets), which is put back into the form of the body
-it was taken from. The path that must have been asked stands in the header `url`.
+it was taken from. A table of prices as the site exports its charts (`timestamp,77° or below,..`, the event in the file's
+name) is given line by line, under a path that no API has. The path that must have been asked stands in the header `url`.
 A file without a stamp is `rule`: the parser says by its stated rules when each fact was known.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +18,14 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Raw
 
-from tapefold.payloads.files import Payload, content
+from tapefold.payloads.files import BOM, Payload, content
 from topics.catalog import H_STATUS, H_URL
 
-SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".csv", ".csv.gz")
 
 _API = "/trade-api/v2"
+_CHART = "/chart"
+_EVENT_IN_NAME = re.compile(r"([a-z0-9]+-\d\d[a-z]{3}\d\d)(?![0-9])", re.IGNORECASE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BOOK_NAME = "_orderbook.json"
 _objects = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -49,6 +53,9 @@ _PARAMS = frozenset({"start_ts", "end_ts", "period_interval", "limit", "category
 def payloads(path: Path) -> Iterator[Payload]:
     """The answers of a file. What is none is given as it stands, for the parser to refuse."""
     whole = content(path).strip()
+    if whole.removeprefix(BOM).startswith(b"timestamp,"):
+        yield from _chart(whole.removeprefix(BOM), path)
+        return
     for text in _documents(whole):
         try:
             fields = _objects(text)
@@ -56,6 +63,22 @@ def payloads(path: Path) -> Iterator[Payload]:
             yield _payload(text, f"{_API}/", None, None)
             continue
         yield from _answers(text, fields, path)
+
+
+def _chart(whole: bytes, path: Path) -> Iterator[Payload]:
+    """A line: a time, and a price for each bracket of the event, an empty cell where the chart shows none."""
+    header, *rows = whole.splitlines()
+    brackets = header.decode("utf-8", "replace").split(",")[1:]
+    named = _EVENT_IN_NAME.search(path.name)
+    event = "" if named is None else named[1].upper()
+    for row in rows:
+        at, *cells = row.decode("utf-8", "replace").split(",")
+        said: dict[str, Any] = {"timestamp": at}
+        if len(cells) == len(brackets):
+            said["prices"] = dict(zip(brackets, cells, strict=True))
+        else:
+            said["row"] = row.decode("utf-8", "replace")
+        yield _payload(msgspec.json.encode(said), f"{_CHART}/{event}", event or None, None)
 
 
 def _documents(whole: bytes) -> list[bytes]:

@@ -14,7 +14,7 @@ import msgspec
 
 from stream_processors.parsers.tws import values
 from stream_processors.parsers.tws.lines import FIELD_BY_NAME
-from tapefold.payloads.files import Payload, UnreadableFile, lines
+from tapefold.payloads.files import BOM, Payload, UnreadableFile, lines
 from topics.catalog import H_COLUMNS, H_FORMAT, H_REQUEST, H_SERVER
 from topics.codec import encode
 from topics.errors import BadRecord
@@ -55,7 +55,7 @@ def payloads(path: Path, given: Given = Given()) -> Iterator[Payload]:  # noqa: 
 
 
 def _csv(first: bytes, texts: Iterator[bytes], given: Given) -> Iterator[Payload]:
-    columns = first.removeprefix(b"\xef\xbb\xbf")
+    columns = first.removeprefix(BOM)
     names = [name.casefold().strip() for name in columns.decode("utf-8", "replace").split(",")]
 
     def row(line: bytes) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from sinks.tables import StatementRefused, StoreUnavailable, Tables
-from tapefold import audits, progress, wiring
+from tapefold import audits, progress, stores, wiring
 from tapefold.settings import Settings
 from topics.catalog import RAW_KALSHI_REST
 from topics.errors import Unavailable
@@ -23,6 +23,17 @@ _SHOWN_MAX = 3  # findings that a card names
 _LEASES = 2  # a producer is silent after this many of the leases that its own beats tell
 
 _BEATS = "SELECT source, max((toUnixTimestamp64Nano(clock_at), bye, lease_ns)) FROM tapefold_api.beats GROUP BY source"
+# Of sources that no fold waits for, so `beats` has none of them. When they were told: the clock of one that is busy stands still.
+_BESIDES = """
+SELECT source, max((toUnixTimestamp64Nano(known_at), bye, lease_ns, conn)) FROM tapefold.beat_log
+WHERE _topic IN ('raw.tws', 'raw.webhook') GROUP BY source
+"""
+_OUTAGE = """
+SELECT toUnixTimestamp64Nano(event_at), reason, ended_at IS NULL FROM tapefold_api.tws_outages ORDER BY event_at DESC LIMIT 1
+"""
+_SENDERS = """
+SELECT count() FROM tapefold_api.coverage WHERE source = 'webhook' AND conn = {conn:String} AND ended_at IS NULL
+"""
 _POSITIONS = """
 SELECT topic, toUnixTimestamp64Nano(min(first_at)), toUnixTimestamp64Nano(max(last_at))
 FROM tapefold_api.sink_positions GROUP BY topic
@@ -105,11 +116,12 @@ def look(settings: Settings, state_dir: Path, moves: Moves, now_ns: int) -> list
     cards: list[Card] = []
     parts: tuple[Callable[[Tables], list[Card]], ...] = (
         lambda tables: _producers(settings, tables, now_ns),
+        lambda tables: besides(settings, tables, now_ns),
         lambda tables: _stages(settings, state_dir, tables, moves, now_ns),
         lambda tables: _audits(settings, tables, now_ns),
     )
     try:
-        tables = wiring.open_tables(settings, state_dir)
+        tables = stores.open_tables(settings, state_dir)
     except Unavailable as error:
         return [Card("store", "RED", str(error))]
     try:
@@ -145,8 +157,47 @@ def _producers(settings: Settings, tables: Tables, now_ns: int) -> list[Card]:
     if settings.prediction_enable:  # by its last run: one that is asked in vain still beats
         ((run_ns,),) = tables.query_rows(_PREDICTED).rows
         last = (run_ns, False) if run_ns else None
-        cards.append(producer("rag", True, last, now_ns, settings.web_portal_rag_stale_seconds))
+        cards.append(producer("rag", True, last, now_ns, settings.rag_stale_s()))
     return cards
+
+
+def besides(settings: Settings, tables: Tables, now_ns: int) -> list[Card]:
+    """TWS and the webhook receiver: by their beats, and while they beat, by whether anybody can be heard.
+
+    Raises StoreUnavailable, StatementRefused.
+    """
+    heard = {source: tuple(last) for source, last in tables.query_rows(_BESIDES).rows}
+    deaf: dict[str, Callable[[str], str | None]] = {
+        "tws": lambda _: _outage(tables),
+        "webhook": lambda conn: _no_sender(tables, conn),
+    }
+    cards = []
+    for source, why in deaf.items():
+        asked = source in settings.sources()
+        if source not in heard:
+            if asked:
+                cards.append(producer(source, asked, None, now_ns, 0))
+            continue
+        told_ns, bye, lease_ns, conn = heard[source]
+        card = producer(source, asked, (told_ns, bye), now_ns, _LEASES * lease_ns / NS_PER_S)
+        if card.status == "GREEN" and (reason := why(conn)) is not None:
+            card = Card(source, "RED" if asked else "IDLE", reason)
+        cards.append(card)
+    return cards
+
+
+def _outage(tables: Tables) -> str | None:
+    """The outage of TWS that lasts, in words."""
+    for since_ns, reason, lasts in tables.query_rows(_OUTAGE).rows:
+        if lasts:
+            return f"no line to Interactive Brokers since {_time(since_ns)}: {reason}"
+    return None
+
+
+def _no_sender(tables: Tables, conn: str) -> str | None:
+    """That a receiver which lives listens to no sender."""
+    ((open_intervals,),) = tables.query_rows(_SENDERS, {"conn": conn}).rows
+    return None if open_intervals else "listens to no sender"
 
 
 def _stages(settings: Settings, state_dir: Path, tables: Tables, moves: Moves, now_ns: int) -> list[Card]:

@@ -135,6 +135,7 @@ class Replay:
             counts = fold.fold(leg)
             total.records += counts.records
             total.rows += counts.rows
+            total.refused += counts.refused
         return total
 
     def _tasks(self) -> list[workers.Task]:

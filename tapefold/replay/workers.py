@@ -16,29 +16,28 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from sinks import rows
-from sinks.tables import Tables
 from stream_processors.replay import Part
 from stream_processors.stages import GC_THRESHOLDS
-from tapefold import wiring
+from tapefold import stores, wiring
 from tapefold.replay.pace import Leg, stretches
+from tapefold.replay.writer import Writer
 from tapefold.settings import Settings
 from topics import domains, stations
-from topics.catalog import BY_NAME, CODE_VERSION, FACT_BOOK, FACT_POLICY, FOLD_TOPICS, RAW_TOPICS
+from topics.catalog import BY_NAME, FACT_POLICY, FOLD_TOPICS, RAW_TOPICS
 from topics.errors import Refused, TapefoldError
 from topics.log import Record, Stretch
 
-FLUSH_ROWS_MAX = 50_000  # as the sink: one block of ClickHouse
 FLUSH_PACED_S = 1.0  # at a recorded pace rows can be queried so long after they were made
 WORKERS_MAX = 8
 AHEAD_KBYTES = 16_384  # what is folded next is still in the processor's cache, and less memory is touched for it
 
 
 class Counts(Struct):
-    """Records that were read, and rows that were made of them."""
+    """Records that were read, rows that were made of them, and rows that the store refused, which `dead` tells."""
 
     records: int = 0
     rows: int = 0
+    refused: int = 0
 
 
 EVERYTHING: tuple[str, ...] = (*RAW_TOPICS, FACT_POLICY)
@@ -100,6 +99,7 @@ class Workers:
             for _, connection in self._workers:
                 counts = connection.recv()
                 total.rows += counts.rows
+                total.refused += counts.refused
                 total.records = max(total.records, counts.records)  # each is shown all of them
         except EOFError as error:
             raise WorkerFailed("a worker of the replay ended early; its words stand above") from error
@@ -140,15 +140,15 @@ def _work(connection: Connection, task: Task) -> None:
     prefer_folding()
     domains.override(stations.overrides(task.settings.station_overrides))  # as in every process of the live stack
     log = wiring.open_log(task.settings, task.state_dir, ahead_kbytes=AHEAD_KBYTES)
-    tables = wiring.open_tables(task.settings, task.state_dir)
+    tables = stores.open_tables(task.settings, task.state_dir)
     part = Part(task.own, task.partitions)
-    writer = _Writer(tables, task)
+    writer = Writer(tables, task.database, task.tables, name=str(task.own[0]))
     while True:
         try:
             leg: Leg = connection.recv()
         except EOFError:
             return
-        counts = Counts(rows=-writer.rows)
+        counts = Counts(rows=-writer.rows, refused=-writer.refused)
         flushed_s = time.monotonic()
         for stretch in stretches(log, _mine(leg, task.own)):
             counts.records += len(stretch.offsets)
@@ -158,6 +158,7 @@ def _work(connection: Connection, task: Task) -> None:
                 flushed_s = time.monotonic()
         writer.flush()
         counts.rows += writer.rows
+        counts.refused += writer.refused
         connection.send(counts)
 
 
@@ -182,31 +183,3 @@ def _mine(leg: Leg, own: Collection[int]) -> Leg:
         if BY_NAME[topic].group == "raw" or number in own
     }
     return structs.replace(leg, cut=cut)
-
-
-class _Writer:
-    """Writes records of facts and rows into the generation's tables."""
-
-    def __init__(self, tables: Tables, task: Task) -> None:
-        self.rows = 0
-        self._tables = tables
-        self._task = task
-        self._waiting: list[Record] = []
-        self._inserts = 0
-
-    def add(self, records: Iterator[Record]) -> None:
-        """Take the outputs of a batch."""
-        self._waiting.extend(record for record in records if record.topic != FACT_BOOK)
-        if len(self._waiting) >= FLUSH_ROWS_MAX:
-            self.flush()
-
-    def flush(self) -> None:
-        """Insert what waits."""
-        built = rows.build(self._waiting, topic_ids={}, code_version=CODE_VERSION)
-        self._waiting = []
-        for table, arrow in built.items():
-            if table in self._task.tables:
-                self._inserts += 1
-                token = f"{table}:{self._task.own[0]}:{self._inserts}"
-                self._tables.insert_arrow(table, arrow, token, database=self._task.database)
-                self.rows += len(arrow)

@@ -2,7 +2,8 @@
 
 from make import M0, MARKET
 
-from stream_processors.operators.bars import Market, Minute, Point, add_point, bar, close_minutes, known_rank, span
+from stream_processors.minutes import Minute, Point
+from stream_processors.operators.bars import Market, add_point, bar, close_minutes, known_rank, span
 from topics.events import Cause
 
 

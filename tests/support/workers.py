@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from stream_processors.app import app_id
-from tapefold.wiring import topic_settings
+from stream_processors.names import app_id
+from tapefold.migrating import topic_settings
 from topics.catalog import BARS_1M, FOLD_TOPICS, RAW_KALSHI_WS, RAW_TOPICS
 from topics.codec import decode_bar, encode
 from topics.events import BeatNotice

@@ -6,22 +6,31 @@ from pathlib import Path
 import msgspec
 import pytest
 import tape
+from left_out import checked
 from stored import empty, store
 
 from sinks.migrate import migrate
 from sinks.tables import Tables
-from stream_processors.explain import Tellings, explain
 from tapefold.explain import Explainer, as_json, as_text
-from topics.catalog import RAW_KALSHI_WS
 from topics.errors import Refused
 
 MIGRATIONS = Path(__file__).parents[2] / "clickhouse" / "migrations"
 
 
+def copied(made, seed):
+    """The tape with a tenth of its frames told once more, in the same words, at its end."""
+    rng = random.Random(seed)
+    for log in made.logs:
+        frames = [record for record in log if dict(record.headers)["kind"] == b"frame"]
+        again = rng.sample(frames, len(frames) // 10)
+        log += [record._replace(offset=len(log) + number) for number, record in enumerate(again)]
+    return made
+
+
 @pytest.fixture(scope="module")
 def made():
-    """A tape with late trades, copies, holes and a reconnect."""
-    return tape.tape(21, minutes=8, steps=700)
+    """A tape with late trades, copies of both kinds, holes and a reconnect."""
+    return copied(tape.tape(21, minutes=8, steps=700), 22)
 
 
 @pytest.fixture(scope="module")
@@ -57,27 +66,36 @@ def test_every_row_is_made_again_from_its_inputs(tables, explainer):
         assert answer.inputs or not answer.stored.get("trades", 1)
 
 
-def logs(made):
-    """A tape as explain takes it."""
-    return {(RAW_KALSHI_WS, number): log for number, log in enumerate(made.logs)}
-
-
-def test_without_any_listed_trade_the_bar_is_another(tables, explainer, made):
-    """Each trade that is named as an input has a part in the row."""
+def test_without_any_listed_input_the_row_is_another(tables, explainer):
+    """Trades, the quote and what it rests on, frames, notices: each that is named has a part in its row."""
     rng = random.Random(2)
-    bars = [row_id for row_id in row_ids(tables, "bars_1m") if explainer.explain(row_id).stored["trades"]]
-    for row_id in rng.sample(bars, 8):
-        answer = explainer.explain(row_id)
-        for trade in [each for each in answer.inputs if each.role == "trade"][:3]:
-            places = {
-                (each.partition, each.offset)
-                for each in [*answer.inputs, *answer.not_chosen]
-                if each.name == trade.name
-            }
-            ticker = answer.stored["market_ticker"]
-            without = explain(Tellings(ticker, made.partitions, logs(made.without(*places))), row_id)
-            whole = explain(Tellings(ticker, made.partitions, logs(made)), row_id)
-            assert whole.row != without.row
+    books = [row_id for (row_id,) in tables.query_rows("SELECT row_id FROM tapefold.books ORDER BY 1").rows]
+    bars, gaps = row_ids(tables, "bars_1m"), row_ids(tables, "gaps")
+    for row_id in [*rng.sample(bars, 8), *rng.sample(books, 20), *rng.sample(gaps, 8)]:
+        assert checked(explainer.of(row_id), row_id) == len(explainer.explain(row_id).inputs)
+
+
+def test_a_market_folded_again_says_the_same(explainer, tables):
+    """Nothing left out, nothing different."""
+    (row_id,) = row_ids(tables, "bars_1m")[:1]
+    tellings = explainer.of(row_id).args[0]
+    assert tellings.rows == tellings.without([]).rows
+    assert tellings.heard_ns("a2") == tellings.without([]).heard_ns("a2") > 0
+
+
+def test_a_snapshot_that_changes_nothing_is_no_input(tables, explainer):
+    """An earlier one and the changes since say the same levels; it is known, and said to be idle."""
+    books = [row_id for (row_id,) in tables.query_rows("SELECT row_id FROM tapefold.books ORDER BY 1").rows]
+    idle = [
+        (row_id, each)
+        for row_id in random.Random(5).sample(books, 120)
+        for each in explainer.explain(row_id).not_chosen
+        if each.role == "snapshot"
+    ]
+    assert idle
+    for row_id, each in idle[:10]:
+        assert each.why.endswith("the row is the same without it")
+        assert not [told for told in explainer.explain(row_id).inputs if told.role == "snapshot"]
 
 
 def test_an_input_says_where_it_stands_and_when_it_was_known(tables, explainer, made):
@@ -139,9 +157,9 @@ def test_a_row_that_is_not_there_is_refused(explainer):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
-def test_a_thousand_random_rows_are_made_again_and_owe_something_to_each_trade(store_url):
-    """Of a longer tape: identical, and another without any one of the listed trades."""
-    longer = tape.tape(31, minutes=240, steps=6_000, tickers=tape.markets(6))
+def test_a_thousand_random_rows_are_made_again_and_owe_something_to_each_input(store_url):
+    """Of a longer tape: identical, and another without any one of the listed inputs."""
+    longer = copied(tape.tape(31, minutes=240, steps=6_000, tickers=tape.markets(12)), 32)
     opened = Tables(store_url)
     migrate(opened, MIGRATIONS, lambda: 0)
     empty(opened)
@@ -149,21 +167,13 @@ def test_a_thousand_random_rows_are_made_again_and_owe_something_to_each_trade(s
     explainer = Explainer(opened, longer.partitions)
     rng = random.Random(3)
     books = [row_id for (row_id,) in opened.query_rows("SELECT row_id FROM tapefold.books ORDER BY 1").rows]
-    bars = row_ids(opened, "bars_1m")
-    checked = 0
-    for row_id in sorted(rng.sample(bars, 600) + rng.sample(books, 400), key=lambda each: each.rpartition("KX")[2]):
+    bars, gaps = row_ids(opened, "bars_1m"), row_ids(opened, "gaps")
+    chosen = [*rng.sample(bars, 600), *rng.sample(books, 360), *rng.sample(gaps, 40)]
+    left_out = 0
+    for row_id in sorted(chosen, key=lambda each: each[each.index("KX") :].partition(":")[0]):
         answer = explainer.explain(row_id)
         assert answer.identical, (row_id, answer.differs)
-        trades = {each.name for each in answer.inputs if each.role == "trade"}
-        if not trades or checked >= 200:
-            continue
-        ticker = answer.stored["market_ticker"]
-        row = explain(Tellings(ticker, longer.partitions, logs(longer)), row_id).row
-        for gone in sorted(trades):
-            checked += 1
-            told = [each for each in [*answer.inputs, *answer.not_chosen] if each.name == gone]
-            without = longer.without(*{(each.partition, each.offset) for each in told})
-            assert row != explain(Tellings(ticker, longer.partitions, logs(without)), row_id).row
-    assert checked >= 200
+        left_out += checked(explainer.of(row_id), row_id)
+    assert left_out >= 2_000
     empty(opened)
     opened.close()

@@ -10,7 +10,7 @@ from weather import WeatherFold, ns
 
 from sinks.migrate import migrate
 from sinks.tables import Tables
-from tapefold import ledger, quality, wiring
+from tapefold import ledger, migrating, quality
 from tapefold.cli import app
 from topics.annotations import Annotation
 from topics.catalog import FACT_ANNOTATION, FACT_BAR
@@ -170,7 +170,7 @@ def test_the_commands_write_the_ledger_and_show_it(own_kafka, monkeypatch):
     """`quality unusable`, `ledger`, `withdraw` on a real log."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP", own_kafka.bootstrap)
     monkeypatch.setenv("COLUMNS", "300")
-    own_kafka.create({FACT_ANNOTATION: wiring.topic_settings()[FACT_ANNOTATION]}, 2)
+    own_kafka.create({FACT_ANNOTATION: migrating.topic_settings()[FACT_ANNOTATION]}, 2)
     said = ["--from", "2025-01-13", "--to", "2025-01-14", "--key", "SPY", "--note", "restarted"]
     written = CliRunner().invoke(app, ["quality", "unusable", "raw_tws_bars", *said])
     name, _, rest = written.stdout.partition(": ")

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 from weather import policy
 
-from tapefold import policies, wiring
+from tapefold import migrating, policies
 from tapefold.cli import app
 from topics.catalog import FACT_POLICY
 from topics.codec import encode
@@ -96,7 +96,7 @@ def test_a_policy_is_what_its_fact_says():
 def test_the_commands_show_what_was_added(own_kafka, monkeypatch, tmp_path):
     """`policy add`, `show` and `list` on a real log."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP", own_kafka.bootstrap)
-    own_kafka.create({FACT_POLICY: wiring.topic_settings()[FACT_POLICY]}, 2)
+    own_kafka.create({FACT_POLICY: migrating.topic_settings()[FACT_POLICY]}, 2)
     policies.publish(own_kafka, SHIPPED)
     shown = CliRunner().invoke(app, ["policy", "show", "d1-1800"])
     file = tmp_path / "p.json"

@@ -10,7 +10,7 @@ from producers.kalshi.auth import Signer, verify
 from producers.kalshi.rest import asker as asking
 from producers.kalshi.rest.budget import Budget
 from producers.kalshi.socket import SocketSettings
-from tapefold import services, wiring
+from tapefold import services_ws, wiring
 from tapefold.settings import Settings
 from topics.catalog import RAW_KALSHI_WS
 from topics.errors import Refused
@@ -42,7 +42,7 @@ def test_the_listing_is_signed_and_asked_for_again(monkeypatch):
             host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
             settings = Settings(kalshi_rest_url=f"http://{host}/trade-api/v2")
             configuration = SocketSettings(url=f"ws://{host}/x", partitions=1, series=("KXHIGHNY",))
-            await services._record(settings, configuration, Signer("k", PEM), log.appender(), until_closed=True)
+            await services_ws._record(settings, configuration, Signer("k", PEM), log.appender(), until_closed=True)
 
     with pytest.raises(Refused, match="handshake"):
         asyncio.run(record())
@@ -55,13 +55,12 @@ def test_the_listing_is_signed_and_asked_for_again(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("caller", "signed", "tier", "sharers"),
-    [("ws", True, "basic", 3), ("rest", True, "basic", 1), ("rest", False, "unsigned", 1)],
+    ("caller", "signed", "tier"), [("ws", True, "basic"), ("rest", True, "basic"), ("rest", False, "unsigned")]
 )
-def test_each_process_has_its_part_of_the_account_s_rate(caller, signed, tier, sharers):
-    """The shards of `run ws` share one part, `run rest` has the other."""
-    asker = services.asker_of(Settings(ws_shard_count=3), None, caller, print, signed=signed)
-    expected = Budget(tier, 0.0, caller=caller, sharers=sharers)
+def test_each_process_has_its_part_of_the_account_s_rate(caller, signed, tier):
+    """The shards of `run ws` share one part, `run rest` has what they leave."""
+    asker = services_ws.asker_of(Settings(ws_shard_count=8), None, caller, print, signed=signed)
+    expected = Budget(tier, 0.0, caller=caller, shards=8)
     for budget in (asker._budget, expected):
         while not budget.draw("live", 1e9):
             pass

@@ -19,6 +19,8 @@ from typing import IO, NamedTuple, cast
 
 import msgspec
 
+from topics.errors import Refused
+
 SUFFIXES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 """What a folder is searched for, recursively. A file that is named itself may be called anything."""
 
@@ -33,7 +35,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXPECTED = 'expected a frame {"type":..,"msg":..}, bare or as "event" or "frame" of a JSON object'
 
 
-class BadRecording(Exception):
+class BadRecording(Refused):
     """A recording that cannot be read: `path`, `line` (from 1, or `None` for the file) and `problem`."""
 
     def __init__(self, path: Path, line: int | None, problem: str) -> None:

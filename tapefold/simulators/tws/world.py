@@ -14,7 +14,7 @@ from stream_processors.parsers.tws import parse
 from tapefold.payloads.files import find
 from tapefold.payloads.tws import SUFFIXES, Given, payloads
 from topics.catalog import H_CLOCK, H_CONN, H_RECEIVED_NS, RAW_TWS
-from topics.errors import BadRecord
+from topics.errors import BadRecord, Refused
 from topics.events import Cause
 from topics.tws import BAR_SIZES_NS, TwsBar
 from topics.units import NS_PER_S, PRICE_PLACES, SIZE_PLACES
@@ -25,7 +25,7 @@ _SATURDAY = 5
 _MINUTE_S = 60
 
 
-class NoBars(ValueError):
+class NoBars(Refused):
     """There is nothing to simulate. The message says what was read and why nothing came of it."""
 
 

@@ -9,23 +9,32 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from stored import empty, insert
 
+from producers.beat import Beater
+from producers.coverage import Covers
+from producers.publish import Outgoing, Publisher
 from sinks.audit import Finding
-from tapefold import audits, wiring
-from tapefold.portal.health import Audit, Card, Moves, audit_card, look, producer
+from sinks.migrate import migrate
+from sinks.tables import Tables
+from stream_processors.ingest import ingest
+from tapefold import audits, migrating, stores, wiring
+from tapefold.portal.health import Audit, Card, Moves, audit_card, besides, look, producer
 from tapefold.portal.serving import Portal
 from tapefold.settings import Settings
-from topics.catalog import FACT_TRADE
+from topics.catalog import FACT_BAR, FACT_TRADE, RAW_TWS, RAW_WEBHOOK
 from topics.codec import encode
 from topics.errors import Refused
-from topics.events import Beat
+from topics.events import Beat, Cause
 from topics.kafka import KafkaLog
-from topics.log import Record
+from topics.log import MemoryLog, Record, all_records
+from topics.tws import TwsOutage
 from topics.units import NS_PER_S
 
 NOW_NS = 1_786_000_000 * NS_PER_S
 HOUR_NS = 3600 * NS_PER_S
+SQL = Path(__file__).parents[3] / "clickhouse"
 
 
 @pytest.mark.parametrize(
@@ -120,11 +129,92 @@ def test_people_get_a_page_and_machines_a_status():
             Portal(int(url.rpartition(":")[2]), list)
 
 
+@pytest.fixture
+def tables(store_url: str) -> Iterator[Tables]:
+    """A migrated store without rows."""
+    with closing(Tables(store_url)) as store:
+        migrate(store, SQL / "migrations", lambda: NOW_NS)
+        empty(store)
+        yield store
+        empty(store)
+
+
+def told(topic: str, source: str, *outs: Outgoing) -> list[Record]:
+    """What a producer appends, and the facts that are read of it."""
+    log = MemoryLog()
+    log.create({topic: {}}, 2)
+    publisher = Publisher(log.appender(), topic=topic, partitions=2, source=source, conn="c", clock="wall")
+    for out in outs:
+        publisher.put(out)
+    raw = list(all_records(log, [topic]))
+    facts = enumerate(ingest(topic, 0, 1, raw))
+    return [*raw, *(Record(each.topic, 0, number, 0, each.key, (), each.value) for number, each in facts)]
+
+
+def beat(source: str, *, bye: bool = False) -> Outgoing:
+    """One, said at NOW_NS, whose clock is held back."""
+    beater = Beater(source, "c")
+    return Outgoing((beater.bye if bye else beater.beat)(NOW_NS - HOUR_NS, None), None, NOW_NS)
+
+
+def status(settings: Settings, tables: Tables, after_s: int = 1) -> dict[str, str]:
+    """The cards so many seconds later."""
+    return {card.name: card.status for card in besides(settings, tables, NOW_NS + after_s * NS_PER_S)}
+
+
+ASKED = Settings(tws_symbols="SPY", webhook_secret=SecretStr("s"))
+
+
+def test_the_receiver_is_well_while_it_beats_and_listens_to_somebody(tables: Tables):
+    """Nobody asked for it: no card, or an idle one. A sender whose interval ended is heard no more."""
+    assert ({}, {"tws": "RED", "webhook": "RED"}) == (status(Settings(), tables), status(ASKED, tables))
+    covers = Covers("webhook", "c", "webhook")
+    insert(tables, told(RAW_WEBHOOK, "webhook", beat("webhook")))
+    assert ("RED", "IDLE") == (status(ASKED, tables)["webhook"], status(Settings(), tables)["webhook"])
+    begun, ended = covers.begin("pay", NOW_NS), covers.end("pay", NOW_NS, NOW_NS, ended_by="stop")
+    insert(tables, told(RAW_WEBHOOK, "webhook", beat("webhook"), *begun))
+    assert ["GREEN", "GREEN", "RED"] == [status(ASKED, tables, after_s)["webhook"] for after_s in (1, 60, 61)]
+    insert(tables, told(RAW_WEBHOOK, "webhook", beat("webhook"), *begun, *ended))
+    assert "RED" == status(ASKED, tables)["webhook"]
+    (_, card) = besides(ASKED, tables, NOW_NS)
+    assert "listens to no sender" == card.text
+
+
+def test_tws_is_well_while_it_beats_and_has_its_line(tables: Tables):
+    """An outage that lasts is RED though the recorder lives; one that ended is not; nor is a recorder well that left."""
+
+    def outage(ended_ns: int | None) -> Record:
+        fact = TwsOutage(
+            event_ns=NOW_NS,
+            received_ns=NOW_NS,
+            known_ns=NOW_NS,
+            known_by="observed",
+            cause=Cause("raw.tws", 0, 0),
+            conn="c",
+            outage_id="c/1",
+            reason="connectivity",
+            ended_ns=ended_ns,
+            code=1100,
+        )
+        return Record(FACT_BAR, 0, 0, 0, None, (), encode(fact))
+
+    insert(tables, told(RAW_TWS, "tws", beat("tws")))
+    assert ["GREEN", "RED"] == [status(ASKED, tables, after_s)["tws"] for after_s in (60, 61)]
+    insert(tables, [outage(None)])
+    (card, _) = besides(ASKED, tables, NOW_NS)
+    assert ("tws", "RED") == card[:2]
+    assert "no line to Interactive Brokers since 2026-08-06 07:06:40 UTC: connectivity" == card.text
+    insert(tables, [outage(NOW_NS + 1)])
+    assert "GREEN" == status(ASKED, tables)["tws"]
+    insert(tables, told(RAW_TWS, "tws", beat("tws", bye=True)))
+    assert "RED" == status(ASKED, tables)["tws"]
+
+
 def test_the_page_says_what_the_store_and_the_log_hold(store_url: str, own_kafka: KafkaLog, tmp_path: Path):
     """A recorder's beats, stages that wait for nothing, an audit; and the store's absence."""
     settings = Settings(clickhouse_url=store_url, kafka_bootstrap=own_kafka.bootstrap, kalshi_series="KXHIGHNY")
-    tables = wiring.open_tables(settings, tmp_path)
-    wiring.migrate(settings, own_kafka, tables)
+    tables = stores.open_tables(settings, tmp_path)
+    migrating.migrate(settings, own_kafka, tables)
     empty(tables)
     beat = Beat(source="kalshi.ws", conn="a", raw_partition=0, clock_ns=NOW_NS, lease_ns=30 * NS_PER_S)
     insert(tables, [Record(FACT_TRADE, 0, 0, 0, None, (), encode(beat))])
