@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tapefold import begin, wiring
+from tapefold import begin, progress, wiring
 from tapefold import demo as demo_queries
 from tapefold.cli_options import (
     ArchivePaths,
@@ -26,6 +26,7 @@ from tapefold.cli_options import (
 from tapefold.screen import Screen
 from tapefold.settings import DEFAULT_STATE_DIR, load_settings
 from tapefold.stack import POLL_S, Recording, Stack
+from topics.errors import Unavailable
 
 Once = Annotated[bool, typer.Option("--once", help="End when the upstream has closed and every stage has drained.")]
 
@@ -71,21 +72,33 @@ def _run_stack(given: Path, recording: Recording | None, *, once: bool, show_dem
             stack.start(recording, until_closed=once or recording is not None)
             drained = told = False
             with screen.live():
-                while not stop.is_set() and not (once and drained):
+                while not stop.is_set() and not (once and told):
                     stack.supervisor.look()
                     screen.look(stack.supervisor, stack.log, stack.tables)
                     if not drained and stack.upstream_ended():
                         screen.note("the upstream has closed; draining")
                         drained = stack.drain(stop, lambda text: _tick(screen, stack, text))
                     if drained and not told:
-                        told = True
-                        screen.note("drained; Ctrl-C stops all services in order")
-                        if show_demo:
+                        told = _told(screen, stack)
+                        if told and show_demo:
                             demo_queries.show(console, stack.tables)
                     stop.wait(POLL_S)
         finally:
             screen.say("stopping")
             stack.stop()
+
+
+def _told(screen: Screen, stack: Stack) -> bool:
+    """Say that all is drained, and what is missing; False while the store is away, which the supervisor starts again."""
+    try:
+        missing = progress.missing(stack.tables)
+    except Unavailable as error:
+        screen.say(f"waiting: {error}")
+        return False
+    screen.note("drained; Ctrl-C stops all services in order")
+    if missing:
+        screen.say(missing)
+    return True
 
 
 def _tick(screen: Screen, stack: Stack, text: str) -> None:

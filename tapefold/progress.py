@@ -68,3 +68,21 @@ def lag(log: KafkaLog, tables: Tables) -> Lag:
         folded=sum(facts.values()) - unfolded,
         stored=sum(stored.values()),
     )
+
+
+def missing(tables: Tables) -> str:
+    """What the tables lack and the store names, in one line; "" where nothing was refused and no gap is open."""
+    asked = (
+        ("refused", "SELECT reason, count() FROM tapefold_api.dead GROUP BY reason ORDER BY reason", "dead"),
+        (
+            "open gaps",
+            "SELECT kind, count() FROM tapefold_api.gaps WHERE repaired_at IS NULL GROUP BY kind ORDER BY kind",
+            "gaps",
+        ),
+    )
+    told = [
+        f"{what}: {', '.join(f'{count:,} {kind}' for kind, count in rows)} (each in tapefold_api.{view})"
+        for what, query, view in asked
+        if (rows := tables.query_rows(query).rows)
+    ]
+    return "; ".join(told)

@@ -24,6 +24,7 @@ def run(*arguments, **environment):
         command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=170, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return " ".join(done.stdout.split())  # lines are broken at the terminal's width
 
 
 def manifest(folder):
@@ -109,10 +110,13 @@ def test_what_has_no_station_is_left_out_and_the_day_drains(tmp_path):
     """A market of another station, and a series that the registry does not know: each named, all others whole."""
     ticker = max(TRADES, key=lambda name: len(TRADES[name]))
     state = tmp_path / "state"
-    run("up", "--archive", odd(tmp_path / "archive", ticker), "--once", "--state-dir", state)
+    said = run("up", "--archive", odd(tmp_path / "archive", ticker), "--once", "--state-dir", state)
     ids = sorted(trade["trade_id"] for name, listed in TRADES.items() if name != ticker for trade in listed)
     assert ids == sorted(row[0] for row in ask(state, "SELECT trade_id FROM tapefold_api.trades"))
     gaps = ask(state, "SELECT market_ticker, channel FROM tapefold_api.gaps WHERE kind = 'incomplete'")
+    assert f"open gaps: {len(gaps)} incomplete (each in tapefold_api.gaps)" in said
+    [(refused,)] = ask(state, "SELECT count() FROM tapefold_api.dead")
+    assert f"refused: {refused:,} conflict (each in tapefold_api.dead)" in said
     assert {(ticker, "trade"), ("KXHIGHTXYZ", "listing")} <= set(gaps)
     assert [("conflict",)] == ask(state, "SELECT DISTINCT reason FROM tapefold_api.dead")
     lines = [json.loads(line) for line in (state / "logs" / "rest.log").read_text().splitlines() if '"metric"' in line]
