@@ -260,7 +260,9 @@ class LocalKafka:
             Runtime(runtime.ports, None).write(self.folder)
 
     def _cluster_id(self) -> str | None:
-        """What the formatted data folder says of itself; None of a broken one, of which the broker will say more."""
+        """What the formatted data folder says of itself; None where it was cut or taken away: no broker is known by that."""
+        if not (self.folder / _META_FILE).exists():
+            return None
         lines = (self.folder / _META_FILE).read_text("ascii").splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line).get("cluster.id")
 

@@ -6,6 +6,7 @@ The tests of the shared broker run in the order of the file and each leaves it r
 # the expected value stands on the left, by the rule of this repo
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -166,6 +167,24 @@ def test_broker_of_a_killed_owner_is_taken_over(kafka: LocalKafka, state_dir: Pa
     kafka.stop()
     assert running(state_dir) is None
     kafka.start()
+
+
+def test_broker_whose_data_was_taken_away_is_not_taken_over(tmp_path: Path) -> None:
+    """A broker that runs on after its folder was emptied is stopped, and another one starts on a new folder."""
+    code = (
+        "import sys, time; from pathlib import Path; from tapefold.local.kafka import LocalKafka\n"
+        "LocalKafka(Path(sys.argv[1])).start(); print('up', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert "up\n" == owner.stdout.readline()
+        owner.kill()
+    left = running(tmp_path)
+    assert left is not None
+    shutil.rmtree(tmp_path / "kafka" / "data")
+    with LocalKafka(tmp_path, heap_mb=256) as kafka:
+        assert left.pid != kafka.address.pid
+        assert not psutil.pid_exists(left.pid)
 
 
 def test_stop_by_folder_stops_whoever_started_it(kafka: LocalKafka, state_dir: Path) -> None:
