@@ -26,7 +26,7 @@ from topics.tws import TwsBar, is_finished_minute
 from topics.units import NS_PER_MINUTE, NS_PER_S, minute_of
 
 T = TypeVar("T")
-_STRETCH_RECORDS = 300
+_STRETCH_RECORDS = 300  # decoded and folded before the next: as many stay in the processor's cache
 
 _encode_state = msgspec.msgpack.Encoder().encode
 _decoders: dict[type, Callable[[bytes], object]] = {
