@@ -6,13 +6,16 @@ they stand: so a telling that says nothing new changes nothing. The table `trade
 
 import hashlib
 from collections.abc import Iterable
+from itertools import chain
 
+import msgspec
 from msgspec import Struct, field
 
 from topics.events import Cause, KnownBy, Trade
 from topics.units import NS_PER_MS
 
 _MS_PER_S = 1_000
+_LEAST, _GREATEST = -(2**64), 2**64  # beyond all numbers of a trade
 KNOWN_BY: tuple[KnownBy, ...] = ("observed", "modelled", "assumed")
 RANK: dict[str, int] = {name: rank for rank, name in enumerate(KNOWN_BY)}
 
@@ -33,20 +36,27 @@ class Point(Struct, array_like=True, frozen=True):
 Seen = tuple[int, int, int, int, int, Cause, int]
 Content = tuple[int, int, int, int, int]  # ms, yes_e6, no_e6, size_e4, known rank
 Telling = tuple[int, int, int, int, int, int]  # known_ns, and the content
+Edge = tuple[int, str, int]  # ms, trade id, yes_e6 of the first or the last trade
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(list[Seen]).decode
 
 
 class Minute(Struct, array_like=True):
-    """All that one bar is made of. trades: by id. The quote fields are fixed when the minute closes.
+    """All that one bar is made of. The quote fields are fixed when the minute closes.
 
-    further_known_ns: of trades that were told more than once, when the content that holds was known, too. otherwise: the
-    other contents of a trade, each with every time at which it was known.
+    ids: of all trades, in the order in which they came. packed: what holds of each, in that order, as runs of `Seen` in
+    msgpack: one trade in thousands is looked at again, and all are to be kept and stored. further_known_ns: of trades that
+    were told more than once, when the content that holds was known, too. otherwise: the other contents of a trade, each with
+    every time at which it was known.
     """
 
-    trades: dict[str, Seen] = field(default_factory=dict)
+    ids: dict[str, None] = field(default_factory=dict)
+    packed: list[bytes] = field(default_factory=list)
     further_known_ns: dict[str, tuple[int, ...]] = field(default_factory=dict)
     pairs: int = 0
-    open_key: tuple[int, str] | None = None
-    close_key: tuple[int, str] | None = None
+    opening: Edge | None = None
+    closing: Edge | None = None
     high_e6: int = 0
     low_e6: int = 0
     volume_e4: int = 0
@@ -67,62 +77,79 @@ class Conflict(Struct, frozen=True):
     detail: str
 
 
+def held(state: Minute) -> dict[str, Seen]:
+    """What holds of each trade of the minute, by its id."""
+    return dict(zip(state.ids, chain.from_iterable(map(_unpack, state.packed)), strict=True))
+
+
 def add_trades(state: Minute, trades: Iterable[Trade]) -> list[Conflict]:
     """Fold trades of one market into their minute. The winner of several is the least by `telling_order`.
 
     The loop is the fold's hottest: it works on local names and compares numbers before it builds a key.
     """
-    seen = state.trades
+    ids = state.ids
+    fresh: list[Seen] = []
     again: list[Trade] = []
-    ids_before = len(seen)
     volume_e4, known_ns, known_rank = state.volume_e4, state.known_ns, state.known_rank
-    high_e6, low_e6 = state.high_e6, state.low_e6
-    open_key, close_key = state.open_key, state.close_key
+    high_e6, low_e6 = (state.high_e6, state.low_e6) if ids else (_LEAST, _GREATEST)
+    open_ms, open_id, open_e6 = state.opening or (_GREATEST, "", 0)
+    close_ms, close_id, close_e6 = state.closing or (_LEAST, "", 0)
     for trade in trades:
         trade_id = trade.trade_id
-        if trade_id in seen:
+        if trade_id in ids:
             again.append(trade)
             continue
+        ids[trade_id] = None
         ms = trade.event_ns // NS_PER_MS
         price, size, known = trade.yes_price_e6, trade.size_e4, trade.known_ns
         rank = RANK[trade.known_by]
-        seen[trade_id] = (ms, price, trade.no_price_e6, size, known, trade.cause, rank)
+        fresh.append((ms, price, trade.no_price_e6, size, known, trade.cause, rank))
         volume_e4 += size
         if known > known_ns:  # noqa: PLR1730  # calls of max cost a tenth of the loop
             known_ns = known
         if rank > known_rank:  # noqa: PLR1730
             known_rank = rank
-        if open_key is None or close_key is None:
-            open_key = close_key = (ms, trade_id)
-            high_e6 = low_e6 = price
-            continue
-        if ms >= close_key[0] and (ms, trade_id) > close_key:
-            close_key = (ms, trade_id)
-        elif ms <= open_key[0] and (ms, trade_id) < open_key:
-            open_key = (ms, trade_id)
-        if price > high_e6:
+        if price > high_e6:  # noqa: PLR1730
             high_e6 = price
-        elif price < low_e6:
+        if price < low_e6:  # noqa: PLR1730
             low_e6 = price
-    state.pairs += len(seen) - ids_before
-    state.volume_e4, state.known_ns, state.known_rank = volume_e4, known_ns, known_rank
-    state.high_e6, state.low_e6 = high_e6, low_e6
-    state.open_key, state.close_key = open_key, close_key
-    return [conflict for trade in again if (conflict := _again(state, trade, seen[trade.trade_id])) is not None]
+        if ms > close_ms or (ms == close_ms and trade_id > close_id):
+            close_ms, close_id, close_e6 = ms, trade_id, price
+        if ms < open_ms or (ms == open_ms and trade_id < open_id):
+            open_ms, open_id, open_e6 = ms, trade_id, price
+    if fresh:
+        state.packed.append(_pack(fresh))
+        state.pairs += len(fresh)
+        state.volume_e4, state.known_ns, state.known_rank = volume_e4, known_ns, known_rank
+        state.high_e6, state.low_e6 = high_e6, low_e6
+        state.opening, state.closing = (open_ms, open_id, open_e6), (close_ms, close_id, close_e6)
+    return _told_again(state, again) if again else []
 
 
-def _again(state: Minute, trade: Trade, before: Seen) -> Conflict | None:
-    """The trade's id is known: another delivery, another session's copy, or a conflict."""
+def _told_again(state: Minute, tellings: Iterable[Trade]) -> list[Conflict]:
+    """Tellings of trades whose ids are known."""
+    trades = held(state)
+    before = trades.copy()
+    conflicts = [conflict for trade in tellings if (conflict := _again(state, trades, trade)) is not None]
+    if trades != before:
+        state.packed = [_pack(list(trades.values()))]
+        _refold(state, trades)
+    return conflicts
+
+
+def _again(state: Minute, trades: dict[str, Seen], trade: Trade) -> Conflict | None:
+    """Another delivery, another session's copy, or a conflict. trades: what holds, changed in place."""
+    before = trades[trade.trade_id]
     known_ns, cause = before[4], before[5]
     if (trade.known_ns, trade.cause) == (known_ns, cause):
         return None  # the same record again
     content, content_before = content_of(trade), (*before[:4], before[6])
     if content == content_before:
         wins = (trade.known_ns, _place(trade.cause)) < (known_ns, _place(cause))
-        _told_again(state, trade, known_ns, wins=wins)
+        _told_the_same(state, trades, trade, wins=wins)
         return None
     wins = (trade.known_ns, _digest(content)) < (known_ns, _digest(content_before))
-    _told_otherwise(state, trade, (known_ns, *content_before), wins=wins)
+    _told_otherwise(state, trades, trade, wins=wins)
     if content[1:4] == before[1:4] and _same_time(content[0], before[0]):
         return None
     loser = cause if wins else trade.cause
@@ -132,36 +159,41 @@ def _again(state: Minute, trade: Trade, before: Seen) -> Conflict | None:
     )
 
 
-def _told_again(state: Minute, trade: Trade, known_ns: int, *, wins: bool) -> None:
+def _told_the_same(state: Minute, trades: dict[str, Seen], trade: Trade, *, wins: bool) -> None:
     """The content that holds, at another place or another time."""
-    further = state.further_known_ns.get(trade.trade_id, ())
-    known = {known_ns, *further, trade.known_ns}
+    trade_id = trade.trade_id
+    further = state.further_known_ns.get(trade_id, ())
+    known = {trades[trade_id][4], *further, trade.known_ns}
     state.pairs += len(known) - 1 - len(further)
     if wins:
-        state.trades[trade.trade_id] = _seen(trade)
-        _refold(state)
-    if others := known - {state.trades[trade.trade_id][4]}:
-        state.further_known_ns[trade.trade_id] = tuple(sorted(others))
+        trades[trade_id] = _seen(trade)
+    if others := known - {trades[trade_id][4]}:
+        state.further_known_ns[trade_id] = tuple(sorted(others))
 
 
-def _told_otherwise(state: Minute, trade: Trade, holds: Telling, *, wins: bool) -> None:
+def _told_otherwise(state: Minute, trades: dict[str, Seen], trade: Trade, *, wins: bool) -> None:
     """Another content than the one that holds; of each the times at which it was known are kept."""
     trade_id = trade.trade_id
+    holds = _telling(trades[trade_id])
     told: set[Telling] = {
         holds,
         *((known_ns, *holds[1:]) for known_ns in state.further_known_ns.pop(trade_id, ())),
         *state.otherwise.pop(trade_id, ()),
     }
     state.pairs -= len(told)
-    told.add((trade.known_ns, *content_of(trade)))
+    told.add(_telling(_seen(trade)))
     state.pairs += len(told)
     if wins:
-        state.trades[trade_id] = _seen(trade)
-        _refold(state)
-        holds = (trade.known_ns, *content_of(trade))
+        trades[trade_id] = _seen(trade)
+        holds = _telling(trades[trade_id])
     if further := tuple(sorted(each[0] for each in told - {holds} if each[1:] == holds[1:])):
         state.further_known_ns[trade_id] = further
     state.otherwise[trade_id] = tuple(sorted(each for each in told if each[1:] != holds[1:]))
+
+
+def _telling(seen: Seen) -> Telling:
+    ms, yes_e6, no_e6, size_e4, known_ns, _, rank = seen
+    return (known_ns, ms, yes_e6, no_e6, size_e4, rank)
 
 
 def _seen(trade: Trade) -> Seen:
@@ -201,10 +233,9 @@ def _same_time(one_ms: int, other_ms: int) -> bool:
     return one_ms == other_ms or (whole and one_ms // _MS_PER_S == other_ms // _MS_PER_S)
 
 
-def _refold(state: Minute) -> None:
-    trades = state.trades
-    keys = [(seen[0], trade_id) for trade_id, seen in trades.items()]
-    state.open_key, state.close_key = min(keys), max(keys)
+def _refold(state: Minute, trades: dict[str, Seen]) -> None:
+    edges = [(seen[0], trade_id, seen[1]) for trade_id, seen in trades.items()]
+    state.opening, state.closing = min(edges), max(edges)
     state.high_e6 = max(seen[1] for seen in trades.values())
     state.low_e6 = min(seen[1] for seen in trades.values())
     state.volume_e4 = sum(seen[3] for seen in trades.values())

@@ -28,6 +28,8 @@ from topics.units import NS_PER_MINUTE, NS_PER_S, minute_of
 T = TypeVar("T")
 _STRETCH_RECORDS = 300  # decoded and folded before the next: as many stay in the processor's cache
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _encode_state = msgspec.msgpack.Encoder().encode
 _decoders: dict[type, Callable[[bytes], object]] = {
     kind: msgspec.msgpack.Decoder(kind).decode
@@ -94,6 +96,15 @@ class States:
             self._kept_bytes -= self._sizes.pop(oldest)
         return values
 
+    def retired(self) -> dict[str, bytes]:
+        """The states that were not asked for since the last call, by key, to be kept elsewhere: they are let go here.
+
+        For a fold that nothing but memory bids to encode. It calls this instead of `encoded`, never both.
+        """
+        values = {key: _encode_state(state) for key, state in self._states.items()}
+        self._states, self._changed = self._changed, {}
+        return values
+
 
 class Batch:
     """One batch of one fact partition on its way through the operators."""
@@ -112,33 +123,36 @@ class Batch:
         others: list[AnyFact] = []
         places: list[int] = []
         for start in range(0, len(values), _STRETCH_RECORDS):
-            stretch = slice(start, start + _STRETCH_RECORDS)
-            trades: defaultdict[tuple[str, int], list[Trade]] = defaultdict(list)
-            lately: dict[str, tuple[int, int, Callable[[Trade], None]]] = {}  # market -> a minute's bounds, its group
-            for offset, value in zip(offsets[stretch], values[stretch], strict=True):
-                try:
-                    fact = decode_fact(value or b"")
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                    self._undecodable(offset, value or b"", error)
-                    continue
+            stretch = offsets[start : start + _STRETCH_RECORDS]
+            trades: defaultdict[str, list[Trade]] = defaultdict(list)
+            facts = self._decoded(stretch, values[start : start + _STRETCH_RECORDS])
+            for offset, fact in zip(stretch, facts, strict=True):
                 if type(fact) is Trade:
-                    event_ns = fact.event_ns
-                    take = lately.get(fact.market_ticker)
-                    if take is None or not take[0] <= event_ns < take[1]:
-                        minute = event_ns // NS_PER_MINUTE
-                        group = trades[fact.market_ticker, minute]
-                        begin_ns = minute * NS_PER_MINUTE
-                        take = lately[fact.market_ticker] = (begin_ns, begin_ns + NS_PER_MINUTE, group.append)
-                    take[2](fact)
-                else:
+                    trades[fact.market_ticker].append(fact)
+                elif fact is not None:
                     others.append(fact)
                     places.append(offset)
-            for (market_ticker, minute), group in trades.items():
-                self._trades(market_ticker, minute, group)
+            for market_ticker, group in trades.items():
+                for minute, of_minute in _by_minute(group):
+                    self._trades(market_ticker, minute, of_minute)
         self._advance(self._others(others))
         self._bars()
         weather = Weather(self._states, self._topic, self._partition, self._partitions)
         return self._outputs + weather.fold(zip(places, others, strict=True))
+
+    def _decoded(self, offsets: Sequence[int], values: Sequence[bytes | None]) -> list[AnyFact | None]:
+        """The facts; None for each that cannot be read, which is said."""
+        try:
+            return list(map(decode_fact, values))  # type: ignore[arg-type]  # a tombstone is a TypeError
+        except (*_UNREADABLE, TypeError):
+            return [self._decoded_one(*record) for record in zip(offsets, values, strict=True)]
+
+    def _decoded_one(self, offset: int, value: bytes | None) -> AnyFact | None:
+        try:
+            return decode_fact(value or b"")
+        except _UNREADABLE as error:
+            self._undecodable(offset, value or b"", error)
+            return None
 
     def _others(self, facts: Iterable[AnyFact]) -> list[Beat]:
         """Fold all that is no trade; returns the beats, which speak for all before them."""
@@ -322,3 +336,15 @@ class Batch:
 
     def _emit(self, topic: str, market_ticker: str, row: object) -> None:
         self._outputs.append(Output(topic, domain_of(market_ticker).encode(), None, encode(row)))
+
+
+def _by_minute(trades: list[Trade]) -> Iterable[tuple[int, list[Trade]]]:
+    """Trades of one market by the minute in which they happened: most often all in one."""
+    times_ns = [trade.event_ns for trade in trades]
+    minute = minute_of(min(times_ns))
+    if minute_of(max(times_ns)) == minute:
+        return ((minute, trades),)
+    groups: defaultdict[int, list[Trade]] = defaultdict(list)
+    for trade in trades:
+        groups[minute_of(trade.event_ns)].append(trade)
+    return groups.items()

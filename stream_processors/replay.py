@@ -14,7 +14,7 @@ from topics.catalog import FOLD_TOPICS, RAW_KALSHI_WS
 from topics.domains import domain_of
 from topics.log import Record, partition_of
 
-ENCODE_EVERY = 200_000  # facts between two encodings of the states that changed: no crash waits for them here
+RETIRE_EVERY = 200_000  # facts after which the states that none of them asked for are packed: no crash waits for it here
 
 
 class Part:
@@ -25,7 +25,7 @@ class Part:
         self._partitions = partitions
         self._stored: dict[str, bytes] = {}
         self._fold = Fold(partitions, lambda _, key: self._stored.get(key))
-        self._folded = dict.fromkeys(own, 0)
+        self._folded = 0  # facts since states were retired
         self._offsets: dict[tuple[str, int], int] = {}
 
     def raw(self, topic: str, partition: int, records: Sequence[Record]) -> Iterator[Record]:
@@ -45,10 +45,10 @@ class Part:
     def facts(self, topic: str, partition: int, offsets: Sequence[int], values: Sequence[bytes]) -> Iterator[Record]:
         """Take one batch of a fact partition of ours; yields the rows, as records of their topics."""
         outputs = self._fold.fold(topic, partition, offsets, values)
-        self._folded[partition] += len(values)
-        if self._folded[partition] >= ENCODE_EVERY:
-            self._stored.update(self._fold.encoded(partition))
-            self._folded[partition] = 0
+        self._folded += len(values)
+        if self._folded >= RETIRE_EVERY:
+            self._stored.update(self._fold.retired())
+            self._folded = 0
         for output in outputs:
             record = self._appended(output, partition)
             if record is not None:

@@ -108,6 +108,10 @@ class Fold:
         """The states of a partition number that changed since the last call, by key."""
         return self._states[number].encoded()
 
+    def retired(self) -> dict[str, bytes]:
+        """The states of all partition numbers that were not asked for since the last call, by key."""
+        return {key: value for states in self._states.values() for key, value in states.retired().items()}
+
     def forget(self, numbers: Iterable[int] | None = None) -> None:
         """What is kept of these partition numbers (of all) is no longer what is stored: load it anew."""
         for number in list(self._states if numbers is None else numbers):

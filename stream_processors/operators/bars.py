@@ -263,18 +263,18 @@ def bar(market_ticker: str, market: Market, minute: int, state: Minute) -> Bar:
     minute_ns = minute * NS_PER_MINUTE
     known_ns = max(minute_ns + NS_PER_MINUTE, state.known_ns, 0 if quote is None else quote.known_ns)
     rank = max(state.known_rank, 0 if quote is None else quote.known_rank)
-    opened, closing = state.open_key, state.close_key
+    opening, closing = state.opening, state.closing
     return Bar(
         row_id=f"bar:{market_ticker}:{minute}",
         rev=2 * ((state.pairs + changes) * _PAIRS_MAX + state.pairs) + state.closed,
         market_ticker=market_ticker,
         minute_ns=minute_ns,
-        open_e6=None if opened is None else state.trades[opened[1]][1],
-        high_e6=None if opened is None else state.high_e6,
-        low_e6=None if opened is None else state.low_e6,
-        close_e6=None if closing is None else state.trades[closing[1]][1],
+        open_e6=None if opening is None else opening[2],
+        high_e6=None if opening is None else state.high_e6,
+        low_e6=None if opening is None else state.low_e6,
+        close_e6=None if closing is None else closing[2],
         volume_e4=state.volume_e4,
-        trades=len(state.trades),
+        trades=len(state.ids),
         yes_bid_e6=None if quote is None else quote.yes_bid_e6,
         yes_ask_e6=None if quote is None else quote.yes_ask_e6,
         closed=state.closed,

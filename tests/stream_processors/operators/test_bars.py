@@ -7,7 +7,7 @@ import pytest
 from make import M0, at, trade
 from market_life import Life, cause
 
-from stream_processors.minutes import Minute, add_trades
+from stream_processors.minutes import Minute, add_trades, held
 from stream_processors.operators.bars import EMPTY_MINUTES_MAX, Market, announce_close, needs_watermark
 from topics.events import Cause
 
@@ -55,7 +55,7 @@ def test_of_copies_known_at_one_time_the_one_that_stands_first_is_kept(other):
     for order in ((one, before), (before, one)):
         state = Minute()
         assert [] == add_trades(state, order)
-        assert before.cause == state.trades["a"][5]
+        assert before.cause == held(state)["a"][5]
         assert 1 == state.pairs
 
 
@@ -76,7 +76,7 @@ def test_copies_below_the_millisecond_agree():
     state = Minute()
     add_trades(state, [trade("a", at(0, 10), cause=cause(1))])
     assert [] == add_trades(state, [trade("a", at(0, 10) + 999_999, cause=cause(2))])
-    assert (1, 10_000) == (len(state.trades), state.volume_e4)
+    assert (1, 10_000) == (len(state.ids), state.volume_e4)
 
 
 def test_the_same_record_again_changes_nothing():
@@ -108,7 +108,7 @@ def test_a_winner_that_comes_late_takes_back_what_the_loser_had_set():
     ):
         add_trades(state, [told])
     assert (500_000, 450_000, 30_000) == (state.high_e6, state.low_e6, state.volume_e4)
-    assert ("b", "a", at(0, 51)) == (state.open_key[1], state.close_key[1], state.known_ns)
+    assert ("b", "a", at(0, 51)) == (state.opening[1], state.closing[1], state.known_ns)
 
 
 def test_every_order_of_all_tellings_gives_the_same_bar():
