@@ -39,5 +39,6 @@ FOLDS: tuple[Contestant, ...] = (
     Contestant("quix-state", "Quix Streams, bars kept by hand", _peer("quix_state.py"), 200_000),
     Contestant("bytewax", "bytewax, recovery store on", _peer("bytewax_fold.py", "recovery"), None, 1.2),
     Contestant("bytewax-off", "bytewax, recovery store off", _peer("bytewax_fold.py", "plain")),
-    Contestant("librdkafka", "raw librdkafka consume, nothing decoded", _peer("librdkafka_consume.py")),
+    Contestant("librdkafka", "raw librdkafka, 20,000 a call, nothing decoded", _peer("librdkafka_consume.py", "20000")),
+    Contestant("librdkafka-3k", "raw librdkafka, 3,000 a call", _peer("librdkafka_consume.py", "3000")),
 )

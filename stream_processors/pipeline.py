@@ -23,10 +23,10 @@ from topics.events import Beat, BookDelta, BookSnapshot, Cause, Gap, Market, Tra
 from topics.facts import AnyFact
 from topics.kalshi_rest import MarketTerms
 from topics.tws import TwsBar, is_finished_minute
-from topics.units import NS_PER_MINUTE, NS_PER_S, minute_of
+from topics.units import NS_PER_S, minute_of
 
 T = TypeVar("T")
-_STRETCH_RECORDS = 300  # decoded and folded before the next: as many stay in the processor's cache
+_STRETCH_RECORDS = 600  # decoded and folded before the next: as many stay in the processor's cache
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -107,21 +107,28 @@ class States:
 
 
 class Batch:
-    """One batch of one fact partition on its way through the operators."""
+    """One batch of one fact partition on its way through the operators. records: how many it has taken."""
 
     def __init__(self, states: States, topic: str, partition: int, partitions: int) -> None:
+        self.topic = topic
+        self.records = 0
         self._states = states
-        self._topic = topic
         self._partition = partition
         self._partitions = partitions
         self._touched: dict[str, dict[int, bool]] = {}
         self._quoted: dict[str, int] = {}  # market -> the first minute of which a quote changed
         self._outputs: list[Output] = []
+        self._others: list[AnyFact] = []  # all but the trades
+        self._places: list[int] = []  # their offsets
 
     def fold(self, offsets: Sequence[int], values: Sequence[bytes | None]) -> list[Output]:
-        """Fold records; returns what to append, rows before nothing else depends on their order."""
-        others: list[AnyFact] = []
-        places: list[int] = []
+        """Fold records that are a whole batch; returns what to append."""
+        self.take(offsets, values)
+        return self.finish()
+
+    def take(self, offsets: Sequence[int], values: Sequence[bytes | None]) -> None:
+        """Take the next records of the batch."""
+        self.records += len(values)
         for start in range(0, len(values), _STRETCH_RECORDS):
             stretch = offsets[start : start + _STRETCH_RECORDS]
             trades: defaultdict[str, list[Trade]] = defaultdict(list)
@@ -130,15 +137,18 @@ class Batch:
                 if type(fact) is Trade:
                     trades[fact.market_ticker].append(fact)
                 elif fact is not None:
-                    others.append(fact)
-                    places.append(offset)
+                    self._others.append(fact)
+                    self._places.append(offset)
             for market_ticker, group in trades.items():
                 for minute, of_minute in _by_minute(group):
                     self._trades(market_ticker, minute, of_minute)
-        self._advance(self._others(others))
+
+    def finish(self) -> list[Output]:
+        """What to append, now that all records of the batch were taken; nothing depends on the order of rows."""
+        self._advance(self._beats(self._others))
         self._bars()
-        weather = Weather(self._states, self._topic, self._partition, self._partitions)
-        return self._outputs + weather.fold(zip(places, others, strict=True))
+        weather = Weather(self._states, self.topic, self._partition, self._partitions)
+        return self._outputs + weather.fold(zip(self._places, self._others, strict=True))
 
     def _decoded(self, offsets: Sequence[int], values: Sequence[bytes | None]) -> list[AnyFact | None]:
         """The facts; None for each that cannot be read, which is said."""
@@ -149,12 +159,13 @@ class Batch:
 
     def _decoded_one(self, offset: int, value: bytes | None) -> AnyFact | None:
         try:
-            return decode_fact(value or b"")
+            fact: AnyFact = decode_fact(value or b"")
         except _UNREADABLE as error:
             self._undecodable(offset, value or b"", error)
             return None
+        return fact
 
-    def _others(self, facts: Iterable[AnyFact]) -> list[Beat]:
+    def _beats(self, facts: Iterable[AnyFact]) -> list[Beat]:
         """Fold all that is no trade; returns the beats, which speak for all before them."""
         beats: list[Beat] = []
         books_by_market: dict[str, list[books.BookFact]] = {}
@@ -187,7 +198,7 @@ class Batch:
             self._outputs.append(Output(BARS_TWS, bar.symbol.encode(), None, encode(row)))
 
     def _undecodable(self, offset: int, value: bytes, error: Exception) -> None:
-        cause = Cause(self._topic, self._partition, offset)
+        cause = Cause(self.topic, self._partition, offset)
         refusal = BadRecord("bad_value", f"expected a fact of schema 1: {error}")
         self._outputs.append(
             dead("fold", refusal.reason, refusal.detail, cause, key=None, received_ns=None, value=value)
@@ -284,7 +295,7 @@ class Batch:
                 clock.open_markets[market_ticker] = True
         if not beats:
             return
-        watermark.step(clock, self._topic, beats)
+        watermark.step(clock, self.topic, beats)
         was = clock.watermark_ns
         now = watermark.advance(clock, WATERMARK_TOPICS, self._partitions)
         if now is None:

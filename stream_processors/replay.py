@@ -9,23 +9,32 @@ from collections.abc import Collection, Iterator, Sequence
 
 from stream_processors.ingest import ingest
 from stream_processors.outputs import Output
+from stream_processors.pipeline import Batch
 from stream_processors.stages import Fold
 from topics.catalog import FOLD_TOPICS, RAW_KALSHI_WS
 from topics.domains import domain_of
 from topics.log import Record, partition_of
 
-RETIRE_EVERY = 200_000  # facts after which the states that none of them asked for are packed: no crash waits for it here
+RETIRE_EVERY = (
+    200_000  # facts; what none of them asked for is encoded then, for memory alone: no crash waits for it here
+)
 
 
 class Part:
-    """The fold of the fact partitions `own`, of `partitions` in all."""
+    """The fold of the fact partitions `own`, of `partitions` in all.
 
-    def __init__(self, own: Collection[int], partitions: int) -> None:
+    batch_records: so many facts of a partition are folded before their rows are told. Above 1 whoever wants the rows of all
+    that was taken asks for the `rest`.
+    """
+
+    def __init__(self, own: Collection[int], partitions: int, *, batch_records: int = 1) -> None:
         self._own = frozenset(own)
         self._partitions = partitions
         self._stored: dict[str, bytes] = {}
         self._fold = Fold(partitions, lambda _, key: self._stored.get(key))
         self._folded = 0  # facts since states were retired
+        self._batch_records = batch_records
+        self._open: dict[int, Batch] = {}  # by partition number
         self._offsets: dict[tuple[str, int], int] = {}
 
     def raw(self, topic: str, partition: int, records: Sequence[Record]) -> Iterator[Record]:
@@ -43,9 +52,26 @@ class Part:
             yield from self.facts(fact_topic, number, [each.offset for each in batch], [each.value for each in batch])
 
     def facts(self, topic: str, partition: int, offsets: Sequence[int], values: Sequence[bytes]) -> Iterator[Record]:
-        """Take one batch of a fact partition of ours; yields the rows, as records of their topics."""
-        outputs = self._fold.fold(topic, partition, offsets, values)
-        self._folded += len(values)
+        """Take the next facts of a partition of ours; yields the rows of all that is whole, as records of their topics."""
+        batch = self._open.get(partition)
+        if batch is not None and batch.topic != topic:
+            yield from self._finished(partition)
+            batch = None
+        if batch is None:
+            batch = self._open[partition] = self._fold.batch(topic, partition)
+        batch.take(offsets, values)
+        if batch.records >= self._batch_records:
+            yield from self._finished(partition)
+
+    def rest(self) -> Iterator[Record]:
+        """The rows of all facts that were taken and not told of yet."""
+        for partition in list(self._open):
+            yield from self._finished(partition)
+
+    def _finished(self, partition: int) -> Iterator[Record]:
+        batch = self._open.pop(partition)
+        outputs = batch.finish()
+        self._folded += batch.records
         if self._folded >= RETIRE_EVERY:
             self._stored.update(self._fold.retired())
             self._folded = 0

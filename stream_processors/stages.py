@@ -100,9 +100,13 @@ class Fold:
 
     def fold(self, topic: str, number: int, offsets: Sequence[int], values: Sequence[bytes | None]) -> list[Output]:
         """Rows of one batch of a fact partition; its states are kept, and changed since `encoded`."""
+        return self.batch(topic, number).fold(offsets, values)
+
+    def batch(self, topic: str, number: int) -> Batch:
+        """A new batch of a fact partition. No other of this partition number may be folded before it is finished."""
         if number not in self._states:
             self._states[number] = States(lambda key: self._load(number, key))
-        return Batch(self._states[number], topic, number, self._partitions).fold(offsets, values)
+        return Batch(self._states[number], topic, number, self._partitions)
 
     def encoded(self, number: int) -> dict[str, bytes]:
         """The states of a partition number that changed since the last call, by key."""

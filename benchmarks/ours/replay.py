@@ -17,7 +17,7 @@ from workload import PARTITIONS, Checksum
 from stream_processors.ingest import WATERMARK_TOPICS
 from stream_processors.replay import Part
 from tapefold.replay.pace import Leg, cut_to_end, stretches
-from tapefold.replay.workers import AHEAD_KBYTES, fold, prefer_folding
+from tapefold.replay.workers import AHEAD_KBYTES, BATCH_RECORDS, fold, prefer_folding
 from topics.catalog import BARS_1M
 from topics.codec import decode_bar
 from topics.kafka import KafkaLog
@@ -45,15 +45,20 @@ def work(connection, bootstrap: str, own: tuple[int, ...]) -> None:
     prefer_folding()  # as the command's workers do
     log = _FromFirst(bootstrap, ahead_kbytes=AHEAD_KBYTES)
     cut = {place: offsets for place, offsets in cut_to_end(log, WATERMARK_TOPICS).items() if place[1] in own}
-    part = Part(own, PARTITIONS)
+    part = Part(own, PARTITIONS, batch_records=BATCH_RECORDS)
     last: dict[bytes, bytes] = {}
+
+    def keep(rows):
+        for row in rows:
+            if row.topic == BARS_1M:
+                last[row.value[: row.value.index(b",")]] = row.value
+
     connection.recv()
     began_s = 0.0
     for stretch in stretches(log, Leg(cut)):
         began_s = began_s or time.monotonic()
-        for row in fold(part, stretch):
-            if row.topic == BARS_1M:
-                last[row.value[: row.value.index(b",")]] = row.value
+        keep(fold(part, stretch))
+    keep(part.rest())
     ended_s = time.monotonic()
     bars = [decode_bar(value) for value in last.values()]
     assert all(bar.closed for bar in bars)

@@ -1,15 +1,18 @@
-"""Raw librdkafka: take the records and count them. Nothing is decoded: the ceiling of any Python reader here."""
+"""Raw librdkafka: take the records and count them. Nothing is decoded: the ceiling of any Python reader here.
+
+librdkafka_consume.py RECORDS_PER_CALL --bootstrap ...
+"""
 
 import json
+import sys
 import time
 
 import arguments
 import confluent_kafka
 
-RECORDS_PER_CALL = 20_000
-
 
 def main() -> None:
+    per_call = int(sys.argv.pop(1))
     given = arguments.parse()
     consumer = confluent_kafka.Consumer(
         {
@@ -26,7 +29,7 @@ def main() -> None:
     records = size_bytes = 0
     started_s = 0.0
     while records < given.records:
-        messages = consumer.consume(RECORDS_PER_CALL if records else 1, 0.05)
+        messages = consumer.consume(per_call if records else 1, 0.05)
         if messages and not started_s:
             started_s = time.perf_counter()
         for message in messages:

@@ -16,6 +16,7 @@ from topics.log import Log, Reader, Record, Stretch, TopicPartition, stretches_b
 from topics.units import NS_PER_MS, NS_PER_S
 
 READ_RECORDS_MAX = 20_000
+FACTS_RECORDS_MAX = 3_000  # as many messages are still in the processor's cache when they are decoded and let go
 PACED_RECORDS_MAX = 1_000  # at a recorded pace little is due at a time
 STILL_S = 60.0  # a partition that brings nothing for so long, before its cut, will not
 _READ_WAIT_S = 0.2
@@ -120,13 +121,14 @@ def stretches(log: Log, leg: Leg) -> Iterator[Stretch]:
     wanted = {partition: offsets for partition, offsets in leg.cut.items() if offsets[0] < offsets[1]}
     if leg.speed is not None:
         return _Paced(log, wanted, leg.speed, leg.begin_ns).stretches()
+    bare = not any(topic in WHOLE for topic, _ in wanted)
     return stretches_between(
         log,
         {partition: first for partition, (first, _) in wanted.items()},
         {partition: end for partition, (_, end) in wanted.items()},
-        records_max=READ_RECORDS_MAX,
+        records_max=FACTS_RECORDS_MAX if bare else READ_RECORDS_MAX,
         wait_s=_READ_WAIT_S,
-        bare=not any(topic in WHOLE for topic, _ in wanted),
+        bare=bare,
     )
 
 

@@ -29,6 +29,7 @@ from topics.log import Record, Stretch
 
 FLUSH_PACED_S = 1.0  # at a recorded pace rows can be queried so long after they were made
 WORKERS_MAX = 8
+BATCH_RECORDS = 20_000  # facts of a partition, after which the rows that they change are told
 AHEAD_KBYTES = 16_384  # what is folded next is still in the processor's cache, and less memory is touched for it
 
 
@@ -141,7 +142,7 @@ def _work(connection: Connection, task: Task) -> None:
     domains.override(stations.overrides(task.settings.station_overrides))  # as in every process of the live stack
     log = wiring.open_log(task.settings, task.state_dir, ahead_kbytes=AHEAD_KBYTES)
     tables = stores.open_tables(task.settings, task.state_dir)
-    part = Part(task.own, task.partitions)
+    part = Part(task.own, task.partitions, batch_records=BATCH_RECORDS)
     writer = Writer(tables, task.database, task.tables, name=str(task.own[0]))
     while True:
         try:
@@ -154,8 +155,10 @@ def _work(connection: Connection, task: Task) -> None:
             counts.records += len(stretch.offsets)
             writer.add(fold(part, stretch))
             if leg.speed is not None and time.monotonic() - flushed_s > FLUSH_PACED_S:
+                writer.add(part.rest())
                 writer.flush()
                 flushed_s = time.monotonic()
+        writer.add(part.rest())
         writer.flush()
         counts.rows += writer.rows
         counts.refused += writer.refused

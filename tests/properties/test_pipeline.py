@@ -1,15 +1,20 @@
 """The whole pipeline under chance: however a log is read, cut, repeated and partitioned, the final rows are the same."""
 
+from unittest.mock import patch
+
 import msgspec
 import pytest
 import tape
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make import at, trade
 
+from stream_processors import replay
 from stream_processors.ingest import ingest
 from stream_processors.pipeline import Batch, States, _decoders, _encode_state
+from stream_processors.replay import Part
 from topics.catalog import BARS_1M, FACT_BOOK, FACT_TRADE, FOLD_TOPICS, RAW_KALSHI_WS
-from topics.codec import decode_bar
+from topics.codec import decode_bar, encode
 from topics.log import Record, partition_of
 
 
@@ -112,6 +117,45 @@ def test_the_order_of_the_topics_does_not_change_what_open_bars_show(data, seed)
     rows = agents.drain()
     assert tape.fold(made) == rows
     assert not any(bar.closed for bar in rows["bars.1m"].values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 50), batch_records=st.integers(2, 80), retire_every=st.integers(1, 60))
+def test_rows_told_late_and_states_retired_early_are_those_of_any_other_fold(data, seed, batch_records, retire_every):
+    """A part that waits with its rows, and lets go what it can: the final rows are the same, of fewer tellings."""
+    made = tape.tape(seed, steps=60, minutes=3)
+    agents = Agents(made)
+    for number, log in enumerate(made.logs):
+        agents.ingest(number, len(log))
+    part = Part(range(made.partitions), made.partitions, batch_records=batch_records)
+    outputs = [*agents.outputs]
+    with patch.object(replay, "RETIRE_EVERY", retire_every):
+        while left := [lane for lane, values in agents.facts.items() if agents.folded[lane] < len(values)]:
+            lane = data.draw(st.sampled_from(left))
+            start = agents.folded[lane]
+            values = agents.facts[lane][start : start + data.draw(st.integers(1, 30))]
+            agents.folded[lane] += len(values)
+            outputs += part.facts(*lane, range(start, start + len(values)), values)
+        outputs += part.rest()
+    assert [] == list(part.rest())
+    assert tape.fold(made) == tape.rows(outputs)
+
+
+def test_rows_wait_until_their_batch_is_whole_or_asked_for():
+    """Full, cut short by another topic of the partition, or asked for: never before, and never twice."""
+    part = Part([0, 1], 2, batch_records=3)
+    tellings = [encode(trade(name, at(0))) for name in "abcdefg"]
+
+    def told(topic, partition, *numbers):
+        rows = part.facts(topic, partition, numbers, [tellings[number] for number in numbers])
+        return [decode_bar(row.value).trades for row in rows if row.topic == BARS_1M]
+
+    assert [[], [], [3]] == [told(FACT_TRADE, 0, number) for number in range(3)]
+    assert [] == told(FACT_TRADE, 0, 3)
+    assert [] == told(FACT_TRADE, 1, 5)
+    assert [4] == told(FACT_BOOK, 0)
+    assert [1] == [decode_bar(row.value).trades for row in part.rest() if row.topic == BARS_1M]
+    assert [] == list(part.rest())
 
 
 def retold(outputs):

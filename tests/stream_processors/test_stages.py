@@ -120,3 +120,24 @@ def test_states_past_the_bound_are_let_go_and_loaded_again():
         stored.update(states.encoded())
     assert [0, 5] == [states.get(f"market/{number}", Market).first for number in (0, 5)]
     assert ["market/0"] == loads[6:]
+
+
+def test_states_that_nobody_asks_for_are_retired_and_loaded_again():
+    """Two calls with nothing between them: what was not asked for is encoded and let go, all else stays as it is."""
+    stored, loads = {}, []
+
+    def load(key):
+        loads.append(key)
+        return stored.get(key)
+
+    states = States(load)
+    for number in range(3):
+        states.get(f"market/{number}", Market).first = number
+    assert {} == states.retired()
+    hot = states.get("market/1", Market)
+    states.read("market/2", Market)
+    stored.update(states.retired())
+    assert ["market/0", "market/2"] == list(stored)
+    assert hot is states.get("market/1", Market)
+    assert [0, 2] == [states.get(f"market/{number}", Market).first for number in (0, 2)]
+    assert ["market/0", "market/2"] == loads[3:]
