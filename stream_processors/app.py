@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from stream_processors import transport
 from stream_processors.completeness import METRIC, Completeness
-from stream_processors.names import TABLE, Stage, app_id, changelog_topic
+from stream_processors.names import TABLE, Stage, app_id, changelog_topic, version
 from stream_processors.outputs import Output
 from stream_processors.rounds import Rounds
 from stream_processors.stages import GC_THRESHOLDS, Fold, Ingest, progress_key
@@ -88,7 +88,8 @@ def build(settings: WorkerSettings, appender: Appender) -> Any:
     transport.register()
     instance_id = f"{socket.gethostname()}-{settings.stage}-{settings.slot}"
     app: Any = faust.App(
-        app_id(settings.stage),
+        f"tapefold-{settings.stage}",
+        version=version(settings.stage),
         broker=f"{transport.SCHEME}://{settings.bootstrap}",
         broker_credentials=settings.credentials,
         datadir=str(settings.data_dir),
@@ -113,6 +114,7 @@ def build(settings: WorkerSettings, appender: Appender) -> Any:
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
+    assert app.conf.id == app_id(settings.stage), f"Faust calls the group {app.conf.id}"
     app.tapefold_report = Report(time.monotonic)
     if settings.stage == "ingest":
         _add_ingest(app, settings, appender)
@@ -324,9 +326,9 @@ def run(settings: WorkerSettings, appender: Appender) -> None:
     instance_id = f"{settings.stage}-{settings.slot}"
     lock = DataDirLock(settings.data_dir, instance_id)
     clean = settings.data_dir / "clean"
-    if not clean.exists():
+    for folder in settings.data_dir.glob("v*"):
         # A kill may have left half a batch on disk; the changelog, folded from its start, is the truth.
-        for folder in settings.data_dir.glob("v*"):
+        if not clean.exists() or folder.name != f"v{version(settings.stage)}":
             shutil.rmtree(folder)
     clean.unlink(missing_ok=True)
     for name in ("aiokafka", "faust", "mode"):

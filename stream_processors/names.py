@@ -4,13 +4,20 @@ from typing import Literal
 
 TABLE = "state"
 CHANGELOG_SUFFIX = "-changelog"
+STATE_LAYOUT = 2  # of what the fold stores; one more with each change of it: facts are then folded anew, from the first
 
 Stage = Literal["ingest", "fold"]
 
 
+def version(stage: Stage) -> int:
+    """Faust's version of a stage's app: each has a consumer group, a changelog and a folder of its own."""
+    return STATE_LAYOUT if stage == "fold" else 1
+
+
 def app_id(stage: Stage) -> str:
-    """The Faust app and consumer group of a stage."""
-    return f"tapefold-{stage}"
+    """The Faust app and consumer group of a stage, with its version as Faust writes it."""
+    number = version(stage)
+    return f"tapefold-{stage}" if number == 1 else f"tapefold-{stage}-v{number}"
 
 
 def changelog_topic() -> str:

@@ -1,11 +1,15 @@
 """What a round makes of its batches: shared states, their order, and what is kept from round to round."""
 
+import hashlib
 from types import SimpleNamespace
 
+import msgspec
 from make import MARKET, WATERMARK_TOPICS, at, beat, delta, snapshot, trade
 
+from stream_processors.minutes import Seen
+from stream_processors.names import STATE_LAYOUT
 from stream_processors.operators.bars import Market
-from stream_processors.pipeline import States
+from stream_processors.pipeline import States, _decoders
 from stream_processors.stages import Fetched, Fold, progress_key
 from topics.catalog import BARS_1M, FACT_BOOK, FACT_TRADE
 from topics.codec import decode_bar, encode
@@ -141,3 +145,9 @@ def test_states_that_nobody_asks_for_are_retired_and_loaded_again():
     assert hot is states.get("market/1", Market)
     assert [0, 2] == [states.get(f"market/{number}", Market).first for number in (0, 2)]
     assert ["market/0", "market/2"] == loads[3:]
+
+
+def test_the_form_of_the_states_is_that_of_their_layout():
+    """Another form under the same number would be read as what it is not: count STATE_LAYOUT up, then renew the digest."""
+    form = str(msgspec.inspect.multi_type_info([*_decoders, list[Seen]]))
+    assert (2, "911815a42eb8") == (STATE_LAYOUT, hashlib.sha256(form.encode()).hexdigest()[:12])

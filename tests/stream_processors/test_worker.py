@@ -1,16 +1,19 @@
 """The agents as processes on a real log: batches, commits, kills, recovery, two workers."""
 
+import contextlib
 import random
 import shutil
 import signal
 import time
 
+import confluent_kafka
 import msgspec
 import pytest
 from straight import straight
 from workers import Worker, behind, create_topics, drain, final_bars, put_raw, trade_frames
 
-from topics.catalog import DEAD, FACT_TRADE, RAW_KALSHI_WS
+from stream_processors.names import STATE_LAYOUT
+from topics.catalog import DEAD, FACT_TRADE, FOLD_TOPICS, RAW_KALSHI_WS
 
 FRAMES = 30_000
 
@@ -102,6 +105,29 @@ def test_a_second_worker_of_the_same_slot_refuses_to_start(workers):
     second = workers("fold")
     assert 78 == second.process.wait(40)
     assert "worker 'fold-0' runs already" in second.output()
+
+
+def test_states_of_another_layout_play_no_part(log, workers, tmp_path):
+    """Group, changelog and folder of a fold that stored other states, closed in order: facts are folded anew."""
+    frames = list(trade_frames(1_000))
+    put_raw(log, frames)
+    workers("ingest")
+    drain(log, "ingest")
+    ends = {place: marks.high for place, marks in log.watermarks(FOLD_TOPICS).items()}
+    with contextlib.closing(
+        confluent_kafka.Consumer({"bootstrap.servers": log.bootstrap, "group.id": "tapefold-fold"})
+    ) as old:
+        old.commit(
+            offsets=[confluent_kafka.TopicPartition(*place, end) for place, end in ends.items()], asynchronous=False
+        )
+    folder = tmp_path / "state" / "fold" / "0"
+    (folder / "v1" / "tables").mkdir(parents=True)
+    (folder / "clean").touch()
+    fold = workers("fold")
+    drain(log, "fold")
+    assert expected_bars(frames) == found_bars(log)
+    fold.kill(signal.SIGTERM)
+    assert [f"v{STATE_LAYOUT}"] == [each.name for each in folder.glob("v*")]
 
 
 def test_what_cannot_be_parsed_goes_to_dead_and_the_rest_goes_on(log, workers):
