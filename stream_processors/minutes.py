@@ -45,13 +45,13 @@ _unpack = msgspec.msgpack.Decoder(list[Seen]).decode
 class Minute(Struct, array_like=True):
     """All that one bar is made of. The quote fields are fixed when the minute closes.
 
-    ids: of all trades, in the order in which they came. packed: what holds of each, in that order, as runs of `Seen` in
-    msgpack: one trade in thousands is looked at again, and all are to be kept and stored. further_known_ns: of trades that
-    were told more than once, when the content that holds was known, too. otherwise: the other contents of a trade, each with
-    every time at which it was known.
+    trades: what holds of each, by id; or None for all of them, as long as none was told again, and then it is packed in their
+    order, as runs of `Seen` in msgpack: a third of the memory, and stored without a look at it. further_known_ns: of trades
+    that were told more than once, when the content that holds was known, too. otherwise: the other contents of a trade, each
+    with every time at which it was known.
     """
 
-    ids: dict[str, None] = field(default_factory=dict)
+    trades: dict[str, Seen | None] = field(default_factory=dict)
     packed: list[bytes] = field(default_factory=list)
     further_known_ns: dict[str, tuple[int, ...]] = field(default_factory=dict)
     pairs: int = 0
@@ -79,7 +79,9 @@ class Conflict(Struct, frozen=True):
 
 def held(state: Minute) -> dict[str, Seen]:
     """What holds of each trade of the minute, by its id."""
-    return dict(zip(state.ids, chain.from_iterable(map(_unpack, state.packed)), strict=True))
+    if not state.packed:
+        return state.trades  # type: ignore[return-value]  # nothing is packed, so none is None
+    return dict(zip(state.trades, chain.from_iterable(map(_unpack, state.packed)), strict=True))
 
 
 def add_trades(state: Minute, trades: Iterable[Trade]) -> list[Conflict]:
@@ -87,7 +89,7 @@ def add_trades(state: Minute, trades: Iterable[Trade]) -> list[Conflict]:
 
     The loop is the fold's hottest: it works on local names and compares numbers before it builds a key.
     """
-    ids = state.ids
+    ids = state.trades
     fresh: list[Seen] = []
     again: list[Trade] = []
     volume_e4, known_ns, known_rank = state.volume_e4, state.known_ns, state.known_rank
@@ -118,7 +120,7 @@ def add_trades(state: Minute, trades: Iterable[Trade]) -> list[Conflict]:
         if ms < open_ms or (ms == open_ms and trade_id < open_id):
             open_ms, open_id, open_e6 = ms, trade_id, price
     if fresh:
-        state.packed.append(_pack(fresh))
+        _keep(state, fresh)
         state.pairs += len(fresh)
         state.volume_e4, state.known_ns, state.known_rank = volume_e4, known_ns, known_rank
         state.high_e6, state.low_e6 = high_e6, low_e6
@@ -126,15 +128,27 @@ def add_trades(state: Minute, trades: Iterable[Trade]) -> list[Conflict]:
     return _told_again(state, again) if again else []
 
 
+def _keep(state: Minute, fresh: list[Seen]) -> None:
+    """Keep what holds of the trades whose ids came last."""
+    if state.packed or len(state.trades) == len(fresh):
+        state.packed.append(_pack(fresh))
+    else:
+        state.trades.update(dict(zip(reversed(state.trades), reversed(fresh), strict=False)))
+
+
 def _told_again(state: Minute, tellings: Iterable[Trade]) -> list[Conflict]:
-    """Tellings of trades whose ids are known."""
-    trades = held(state)
-    before = trades.copy()
-    conflicts = [conflict for trade in tellings if (conflict := _again(state, trades, trade)) is not None]
-    if trades != before:
-        state.packed = [_pack(list(trades.values()))]
+    """Tellings of trades whose ids are known. What was told twice will be again, so that it stays unpacked."""
+    trades, pairs_before, won = held(state), state.pairs, False
+    conflicts: list[Conflict | None] = []
+    for trade in tellings:
+        before = trades[trade.trade_id]
+        conflicts.append(_again(state, trades, trade))
+        won = won or trades[trade.trade_id] is not before
+    if won:
         _refold(state, trades)
-    return conflicts
+    if won or state.pairs != pairs_before:
+        state.trades, state.packed = trades, []  # type: ignore[assignment]  # a dict of more may hold less
+    return [conflict for conflict in conflicts if conflict is not None]
 
 
 def _again(state: Minute, trades: dict[str, Seen], trade: Trade) -> Conflict | None:

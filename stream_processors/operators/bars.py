@@ -274,7 +274,7 @@ def bar(market_ticker: str, market: Market, minute: int, state: Minute) -> Bar:
         low_e6=None if opening is None else state.low_e6,
         close_e6=None if closing is None else closing[2],
         volume_e4=state.volume_e4,
-        trades=len(state.ids),
+        trades=len(state.trades),
         yes_bid_e6=None if quote is None else quote.yes_bid_e6,
         yes_ask_e6=None if quote is None else quote.yes_ask_e6,
         closed=state.closed,

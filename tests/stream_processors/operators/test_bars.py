@@ -59,6 +59,20 @@ def test_of_copies_known_at_one_time_the_one_that_stands_first_is_kept(other):
         assert 1 == state.pairs
 
 
+def test_what_holds_of_each_trade_is_kept_packed_and_unpacked():
+    """Packed until one is told again, in this call or an earlier one; those that come after stand by their own ids."""
+    prices = {name: 100_000 * number for number, name in enumerate("abcdefgh", 1)}
+    told = {name: trade(name, at(0, 10), price, cause=cause(price)) for name, price in prices.items()}
+    again = trade("b", at(0, 10), prices["b"], known_ns=at(0, 59), cause=cause(1))
+    state = Minute()
+    for names, repeated, packs in (("ab", (), 1), ("cd", (), 2), ("ef", (again,), 0), ("gh", (), 0)):
+        assert [] == add_trades(state, [*(told[name] for name in names), *repeated])
+        assert packs == len(state.packed)
+    assert prices == {name: seen[1] for name, seen in held(state).items()}
+    assert {name: fact.cause for name, fact in told.items()} == {name: seen[5] for name, seen in held(state).items()}
+    assert 9 == state.pairs
+
+
 def test_a_conflict_says_what_was_expected_and_what_was_there():
     """The words name the trade and both contents, the winner's first."""
     state = Minute()
@@ -76,7 +90,7 @@ def test_copies_below_the_millisecond_agree():
     state = Minute()
     add_trades(state, [trade("a", at(0, 10), cause=cause(1))])
     assert [] == add_trades(state, [trade("a", at(0, 10) + 999_999, cause=cause(2))])
-    assert (1, 10_000) == (len(state.ids), state.volume_e4)
+    assert (1, 10_000) == (len(state.trades), state.volume_e4)
 
 
 def test_the_same_record_again_changes_nothing():
