@@ -339,6 +339,9 @@ def run(settings: WorkerSettings, appender: Appender) -> None:
     worker = faust.Worker(app, loglevel="WARN", quiet=True)
     try:
         worker.execute_from_commandline()
+    except SystemExit as end:  # as it always ends
+        if end.code:
+            raise
     finally:
         app.tapefold_report.say()
         appender.close()

@@ -80,6 +80,27 @@ def test_killed_workers_lose_and_double_nothing(log, workers):
     assert 0 == fold.process.returncode
 
 
+def test_a_worker_that_was_told_to_stop_goes_on_from_its_folder(log, workers):
+    """SIGTERM leaves states that the next start keeps; what comes then, half of it told before, makes the bars of one run."""
+    frames = list(trade_frames(6_000))
+    workers("ingest")
+    fold = workers("fold")
+    for turn in range(3):
+        put_raw(log, frames[max(turn - 1, 0) * 2_000 : (turn + 1) * 2_000], conn=f"c{turn}")
+        drain(log, "ingest", "fold")
+        fold.kill(signal.SIGTERM)
+        assert (0, True) == (fold.process.returncode, (fold.folder() / "clean").exists())
+        (fold.folder() / f"v{STATE_LAYOUT}" / f"kept-{turn}").touch()
+        fold.start()
+    drain(log, "fold")
+    deadline = time.monotonic() + 30
+    while (fold.folder() / "clean").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert 3 == len(list((fold.folder() / f"v{STATE_LAYOUT}").glob("kept-*")))
+    assert expected_bars(frames) == found_bars(log)
+
+
 def test_two_workers_share_the_partitions_and_one_takes_over(log, workers):
     """A second worker joins, takes partitions, and after the first is killed folds all of them."""
     frames = list(trade_frames(FRAMES))
