@@ -50,7 +50,7 @@ class WorkerSettings(Struct, frozen=True):
     """What a worker needs to know.
 
     data_dir: where its RocksDB stores live, one folder per worker. slot: unique per worker of a stage on this host.
-    partitions: of every topic.
+    partitions: of every topic. log_id: which log this is, in any words; states of another one are not used.
     """
 
     bootstrap: str
@@ -59,6 +59,7 @@ class WorkerSettings(Struct, frozen=True):
     partitions: int
     slot: str = "0"
     credentials: Any = None
+    log_id: str = ""
 
 
 class DataDirLock:
@@ -326,9 +327,10 @@ def run(settings: WorkerSettings, appender: Appender) -> None:
     instance_id = f"{settings.stage}-{settings.slot}"
     lock = DataDirLock(settings.data_dir, instance_id)
     clean = settings.data_dir / "clean"
+    goes_on = clean.exists() and clean.read_text() == settings.log_id
     for folder in settings.data_dir.glob("v*"):
-        # A kill may have left half a batch on disk; the changelog, folded from its start, is the truth.
-        if not clean.exists() or folder.name != f"v{version(settings.stage)}":
+        # A kill may have left half a batch on disk, and another log has other states; the changelog, from its start, is right.
+        if not goes_on or folder.name != f"v{version(settings.stage)}":
             shutil.rmtree(folder)
     clean.unlink(missing_ok=True)
     for name in ("aiokafka", "faust", "mode"):
@@ -345,5 +347,5 @@ def run(settings: WorkerSettings, appender: Appender) -> None:
     finally:
         app.tapefold_report.say()
         appender.close()
-    clean.touch()
+    clean.write_text(settings.log_id)
     del lock

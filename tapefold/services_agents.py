@@ -1,9 +1,10 @@
 """What `tapefold run ingest` and `tapefold run fold` do."""
 
+import json
 from pathlib import Path
 
 from stream_processors import app as agents
-from stream_processors.names import Stage
+from stream_processors.names import Stage, changelog_topic
 from tapefold import wiring
 from tapefold.settings import Settings
 from topics.failpoint import with_failpoints
@@ -18,5 +19,6 @@ def run_agents(settings: Settings, state_dir: Path, stage: Stage, slot: str) -> 
         data_dir=state_dir / stage / slot,
         partitions=wiring.partitions_of(log),
         slot=slot,
+        log_id=json.dumps(log.identity([changelog_topic()])),
     )
     agents.run(worker, with_failpoints(log.appender(), stage, wiring.failpoints(settings)))

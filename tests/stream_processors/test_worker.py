@@ -1,6 +1,7 @@
 """The agents as processes on a real log: batches, commits, kills, recovery, two workers."""
 
 import contextlib
+import json
 import random
 import shutil
 import signal
@@ -12,7 +13,7 @@ import pytest
 from straight import straight
 from workers import Worker, behind, create_topics, drain, final_bars, put_raw, trade_frames
 
-from stream_processors.names import STATE_LAYOUT
+from stream_processors.names import STATE_LAYOUT, changelog_topic
 from topics.catalog import DEAD, FACT_TRADE, FOLD_TOPICS, RAW_KALSHI_WS
 
 FRAMES = 30_000
@@ -93,10 +94,7 @@ def test_a_worker_that_was_told_to_stop_goes_on_from_its_folder(log, workers):
         (fold.folder() / f"v{STATE_LAYOUT}" / f"kept-{turn}").touch()
         fold.start()
     drain(log, "fold")
-    deadline = time.monotonic() + 30
-    while (fold.folder() / "clean").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until_begun(fold)
     assert 3 == len(list((fold.folder() / f"v{STATE_LAYOUT}").glob("kept-*")))
     assert expected_bars(frames) == found_bars(log)
 
@@ -142,13 +140,40 @@ def test_states_of_another_layout_play_no_part(log, workers, tmp_path):
             offsets=[confluent_kafka.TopicPartition(*place, end) for place, end in ends.items()], asynchronous=False
         )
     folder = tmp_path / "state" / "fold" / "0"
-    (folder / "v1" / "tables").mkdir(parents=True)
-    (folder / "clean").touch()
     fold = workers("fold")
     drain(log, "fold")
     assert expected_bars(frames) == found_bars(log)
     fold.kill(signal.SIGTERM)
+    (folder / "v1" / "tables").mkdir(parents=True)
+    fold.start()
+    wait_until_begun(fold)
     assert [f"v{STATE_LAYOUT}"] == [each.name for each in folder.glob("v*")]
+
+
+def wait_until_begun(worker):
+    """Its folder is as it wants it."""
+    deadline = time.monotonic() + 30
+    while (worker.folder() / "clean").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_states_of_another_log_play_no_part(log, workers):
+    """A folder that was closed in order, beside a log that is another one: it is thrown away, and the changelog read."""
+    frames = list(trade_frames(1_000))
+    put_raw(log, frames)
+    workers("ingest")
+    fold = workers("fold")
+    drain(log, "ingest", "fold")
+    fold.kill(signal.SIGTERM)
+    mark = fold.folder() / "clean"
+    cluster, topics = json.loads(mark.read_text())
+    assert (log.identity([]).cluster, [changelog_topic()]) == (cluster, [*topics])
+    mark.write_text(json.dumps([cluster, dict.fromkeys(topics, "another")]))
+    (fold.folder() / f"v{STATE_LAYOUT}" / "of-another-log").touch()
+    fold.start()
+    wait_until_begun(fold)
+    assert not (fold.folder() / f"v{STATE_LAYOUT}" / "of-another-log").exists()
 
 
 def test_what_cannot_be_parsed_goes_to_dead_and_the_rest_goes_on(log, workers):
