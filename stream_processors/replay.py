@@ -15,9 +15,7 @@ from topics.catalog import FOLD_TOPICS, RAW_KALSHI_WS
 from topics.domains import domain_of
 from topics.log import Record, partition_of
 
-RETIRE_EVERY = (
-    200_000  # facts; what none of them asked for is encoded then, for memory alone: no crash waits for it here
-)
+RETIRE_EVERY = 200_000  # facts; states that none of them asked for are encoded then, to bound memory
 
 
 class Part:

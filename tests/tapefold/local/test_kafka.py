@@ -149,10 +149,8 @@ def test_broker_that_was_killed_is_seen_and_starts_again(kafka: LocalKafka, stat
     assert before == read_all(kafka)
 
 
-def test_broker_of_a_killed_owner_is_taken_over(kafka: LocalKafka, state_dir: Path) -> None:
-    """A broker whose owner was killed goes on; the next owner takes it as it runs, with its data, and can stop it."""
-    before = read_all(kafka)
-    kafka.stop()
+def start_and_kill_owner(state_dir: Path) -> None:
+    """Leave a broker running whose owner was killed."""
     code = (
         "import sys, time; from pathlib import Path; from tapefold.local.kafka import LocalKafka\n"
         "LocalKafka(Path(sys.argv[1])).start(); print('up', flush=True); time.sleep(60)"
@@ -161,6 +159,13 @@ def test_broker_of_a_killed_owner_is_taken_over(kafka: LocalKafka, state_dir: Pa
         assert owner.stdout is not None
         assert "up\n" == owner.stdout.readline()
         owner.kill()
+
+
+def test_broker_of_a_killed_owner_is_taken_over(kafka: LocalKafka, state_dir: Path) -> None:
+    """A broker whose owner was killed goes on; the next owner takes it as it runs, with its data, and can stop it."""
+    before = read_all(kafka)
+    kafka.stop()
+    start_and_kill_owner(state_dir)
     left = running(state_dir)
     assert left == kafka.start()
     assert before == read_all(kafka)
@@ -171,14 +176,7 @@ def test_broker_of_a_killed_owner_is_taken_over(kafka: LocalKafka, state_dir: Pa
 
 def test_broker_whose_data_was_taken_away_is_not_taken_over(tmp_path: Path) -> None:
     """A broker that runs on after its folder was emptied is stopped, and another one starts on a new folder."""
-    code = (
-        "import sys, time; from pathlib import Path; from tapefold.local.kafka import LocalKafka\n"
-        "LocalKafka(Path(sys.argv[1])).start(); print('up', flush=True); time.sleep(60)"
-    )
-    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout is not None
-        assert "up\n" == owner.stdout.readline()
-        owner.kill()
+    start_and_kill_owner(tmp_path)
     left = running(tmp_path)
     assert left is not None
     shutil.rmtree(tmp_path / "kafka" / "data")
