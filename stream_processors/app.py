@@ -50,7 +50,7 @@ class WorkerSettings(Struct, frozen=True):
     """What a worker needs to know.
 
     data_dir: where its RocksDB stores live, one folder per worker. slot: unique per worker of a stage on this host.
-    partitions: of every topic. log_id: which log this is, in any words; states of another one are not used.
+    partitions: of every topic. log_id: which log this is; states of another one are not used.
     """
 
     bootstrap: str

@@ -1,6 +1,5 @@
 """What `tapefold run ingest` and `tapefold run fold` do."""
 
-import json
 from pathlib import Path
 
 from stream_processors import app as agents
@@ -19,6 +18,6 @@ def run_agents(settings: Settings, state_dir: Path, stage: Stage, slot: str) -> 
         data_dir=state_dir / stage / slot,
         partitions=wiring.partitions_of(log),
         slot=slot,
-        log_id=json.dumps(log.identity([changelog_topic()])),
+        log_id=wiring.log_id(log, [changelog_topic()]),
     )
     agents.run(worker, with_failpoints(log.appender(), stage, wiring.failpoints(settings)))
